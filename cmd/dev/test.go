@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// test is what CI runs.
+func test(ctx context.Context, d *dev, args []string) error {
+	fetch(ctx, d, needs(d))
+	race, err := raceDetector(ctx, d)
+	if err != nil {
+		return err
+	}
+	linted := lint(ctx, d, nil)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	flags := []string{"test", "-json", "-p", "2", "-timeout", "10m"}
+	if race {
+		flags = append(flags, "-race")
+	}
+	if len(args) == 0 {
+		args = []string{"./..."}
+	}
+	d.say("go test")
+	c := d.command(ctx, "go", append(flags, args...)...)
+	c.Stdout = nil
+	stream, err := c.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	s := newSummary(d.out)
+	readErr := s.read(stream)
+	waitErr := c.Wait()
+	ok := s.close(d.ci())
+	switch {
+	case readErr != nil:
+		return readErr
+	case waitErr != nil && ok:
+		return fmt.Errorf("go test: %w", waitErr) // it failed without saying where
+	case !ok:
+		return errFailed
+	}
+	return linted
+}
+
+// need is something that the tests cannot do without and that is not a Go module.
+type need struct {
+	what  string
+	there func() bool
+	apt   string // Debian's package
+}
+
+func needs(d *dev) []need {
+	return []need{
+		{"PostgreSQL (initdb, postgres)", func() bool { return havePostgres(d.getenv) }, "postgresql"},
+		{"a C compiler, for the race detector", haveCompiler, "gcc libc6-dev"},
+	}
+}
+
+// havePostgres looks in $PG_BIN, on the path, and where Debian and others put the binaries.
+func havePostgres(getenv func(string) string) bool {
+	dirs := append(filepath.SplitList(getenv("PATH")), getenv("PG_BIN"))
+	for _, pattern := range []string{
+		"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin",
+		"/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin",
+	} {
+		if found, err := filepath.Glob(pattern); err == nil {
+			dirs = append(dirs, found...)
+		}
+	}
+	for _, dir := range dirs {
+		if executable(filepath.Join(dir, "initdb")) && executable(filepath.Join(dir, "postgres")) {
+			return true
+		}
+	}
+	return false
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+func haveCompiler() bool {
+	for _, name := range []string{"gcc", "clang", "cc"} {
+		if _, err := exec.LookPath(name); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// fetch installs what is missing where it may, and otherwise says in a line what to install. The tests that need it
+// will say the rest: it is no reason not to run the others.
+func fetch(ctx context.Context, d *dev, all []need) {
+	var missing, packages []string
+	for _, n := range all {
+		if !n.there() {
+			missing = append(missing, n.what)
+			packages = append(packages, strings.Fields(n.apt)...)
+		}
+	}
+	if len(missing) == 0 {
+		return
+	}
+	what, install := strings.Join(missing, " and "), "apt-get install -y "+strings.Join(packages, " ")
+	if _, err := exec.LookPath("apt-get"); err != nil || os.Getuid() != 0 {
+		d.say("the tests need %s: install it (on Debian, as root: %s)", what, install)
+		return
+	}
+	d.say("the tests need %s: %s", what, install)
+	apt := func(args ...string) error {
+		c := d.command(ctx, "apt-get", args...)
+		c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		return c.Run()
+	}
+	args := append([]string{"install", "-y", "-q", "--no-install-recommends"}, packages...)
+	if apt(args...) == nil {
+		return
+	}
+	// The list of packages may be old, or not there yet.
+	if err := errors.Join(apt("update", "-q"), apt(args...)); err != nil {
+		d.say("%s failed: %v", install, err)
+	}
+}
+
+// raceDetector says whether it can be used. In CI it has to be.
+func raceDetector(ctx context.Context, d *dev) (bool, error) {
+	enabled, err := d.output(ctx, "go", "env", "CGO_ENABLED")
+	if err != nil {
+		return false, fmt.Errorf("go env: %w", err)
+	}
+	if enabled == "1" && haveCompiler() {
+		return true, nil
+	}
+	const why = "the race detector needs cgo: install gcc and leave CGO_ENABLED alone"
+	if d.ci() {
+		return false, errors.New(why)
+	}
+	d.say("%s; testing without it", why)
+	return false, nil
+}

@@ -1,0 +1,127 @@
+package domain
+
+import (
+	"slices"
+
+	"roster/events"
+)
+
+// maxDepth bounds a walk up the tree of accounts, so that not even a cycle could make it endless.
+const maxDepth = 16
+
+// AccessOf is what a user may do in an account at this moment: the direct membership, and those memberships of the
+// accounts above that extend to it. The protected role of a root account always does (SPEC 3.7).
+func (w *World) AccessOf(user events.UserID, account events.AccountID) Access {
+	var grants []events.Grant
+	for id, depth := account, 0; !id.IsZero() && depth < maxDepth; depth++ {
+		a := w.Account(id)
+		if !a.Opened {
+			break
+		}
+		if m, ok := a.Member(user); ok && m.Status == Active {
+			for _, g := range current(m.Grants, w.is.At) {
+				if id == account || g.Inherit || a.Parent.IsZero() && slices.Contains(g.Roles, Owner) {
+					grants = append(grants, g)
+				}
+			}
+		}
+		id = a.Parent
+	}
+	return Access{grants: grants}
+}
+
+// mayIn is the access of whoever asks, refused when they lack the permission. An account that they may not see
+// reads as one that does not exist.
+func (w *World) mayIn(account events.AccountID, p Permission) (Account, Access, error) {
+	a := w.Account(account)
+	if !a.Opened {
+		return a, Access{}, refuse(NotFound, "no such account")
+	}
+	if w.is.operator() {
+		return a, Access{all: true}, nil
+	}
+	user := w.is.Actor.User()
+	access := w.AccessOf(user, account)
+	if access.None() {
+		if m, ok := a.Member(user); ok && m.Status == Suspended {
+			return a, access, refuse(NotPermitted, "your access to this account is suspended")
+		}
+		return a, access, refuse(NotFound, "no such account")
+	}
+	if !access.Holds(p) {
+		return a, access, refuse(NotPermitted, "this needs the permission %s", p)
+	}
+	return a, access, nil
+}
+
+// MayIn decides whether whoever asks holds a permission in an account, without recording anything: what queries
+// ask before they answer.
+type MayIn struct {
+	Account    events.AccountID
+	Permission Permission
+
+	access *Access
+}
+
+// AskMayIn is a MayIn that leaves the access found in the place given.
+func AskMayIn(account events.AccountID, p Permission, into *Access) MayIn {
+	return MayIn{account, p, into}
+}
+
+// Name is never written: the command records nothing.
+func (c MayIn) Name() string { return "MayIn" }
+
+func (c MayIn) Home(_ Issued) events.Boundary { return events.OfAccount(c.Account) }
+
+// Decide refuses as every command of the account would.
+func (c MayIn) Decide(w *World, _ Issued) error {
+	_, access, err := w.mayIn(c.Account, c.Permission)
+	if c.access != nil {
+		*c.access = access
+	}
+	return err
+}
+
+// Target is the account.
+func (c MayIn) Target() (events.AccountID, *events.Subject) { return c.Account, nil }
+
+// inviterMay says whether whoever invited could still grant it: when not, the invitation is dead (SPEC 2.10). What
+// the operator invited never dies so.
+func (w *World) inviterMay(account events.AccountID, i Invitation) bool {
+	if i.By.Type != events.ByUser {
+		return true
+	}
+	access := w.AccessOf(i.By.User(), account)
+	return access.Holds(UsersInvite) && access.covers(i.Grants)
+}
+
+// StatusOf is where an invitation stands at this moment, whatever the log has been told so far (SPEC 2.5, 2.10).
+func (w *World) StatusOf(account events.AccountID, i Invitation) Status {
+	switch {
+	case i.Status != Pending:
+		return i.Status
+	case i.ExpiresAt <= w.is.At:
+		return Expired
+	case !w.inviterMay(account, i):
+		return Revoked
+	}
+	return Pending
+}
+
+// alive refuses with the reason for which a link no longer works (SPEC 2.12).
+func (w *World) alive(account events.AccountID, i Invitation, generation uint32) error {
+	status := w.StatusOf(account, i)
+	switch {
+	case status == Accepted:
+		return refuse(InvitationUsed, "this invitation has been accepted already")
+	case status == Revoked:
+		return refuse(InvitationRevoked, "this invitation has been revoked")
+	case status == Declined:
+		return refuse(InvitationRevoked, "this invitation has been declined")
+	case generation < i.Generation:
+		return refuse(InvitationReplaced, "a newer link has been sent: use that one")
+	case status == Expired:
+		return refuse(InvitationExpired, "this invitation has expired")
+	}
+	return nil
+}

@@ -1,0 +1,209 @@
+package domain
+
+import (
+	"slices"
+
+	"roster/events"
+)
+
+// Status is where a membership or an invitation stands (SPEC 10).
+type Status string
+
+// The statuses. An invitation is pending, accepted, declined, expired or revoked; a membership pending, active,
+// suspended or revoked.
+const (
+	Pending   Status = "pending"
+	Accepted  Status = "accepted"
+	Declined  Status = "declined"
+	Expired   Status = "expired"
+	Active    Status = "active"
+	Suspended Status = "suspended"
+	Revoked   Status = "revoked"
+)
+
+// Account is the roster of one account: what its facts add up to.
+type Account struct {
+	ID       events.AccountID
+	Opened   bool
+	Name     string
+	Parent   events.AccountID
+	Profile  events.ProfileRef
+	OpenedAt events.Time
+	Version  uint64 // position of the last commit that changed the account itself
+
+	owners      int // memberships that count for the last-owner rule
+	members     pmap[events.UserID, Member]
+	invitations pmap[events.InvitationID, Invitation]
+	byAddress   pmap[events.AddressID, seat]
+}
+
+// seat is what an address has in an account.
+type seat struct {
+	user       events.UserID       // the member who holds it, present or past
+	invitation events.InvitationID // the latest invitation
+}
+
+// Member is one membership.
+type Member struct {
+	User    events.UserID
+	Key     events.KeyID
+	Address events.AddressID
+	Grants  []events.Grant
+	Status  Status
+	Since   events.Time
+	Version uint64 // position of the last commit that changed it
+}
+
+// Invitation is one invitation, as far as links and rules need it.
+type Invitation struct {
+	ID         events.InvitationID
+	Address    events.AddressID
+	Invitee    Sealed
+	Grants     []events.Grant
+	By         events.Actor
+	Generation uint32
+	ExpiresAt  events.Time
+	Status     Status // as written: what has expired by the clock still says pending
+	Noted      bool   // its expiry stands in the log
+	Delivery   string
+	Version    uint64
+}
+
+// Sealed is a box kept in a state with its place in the log, which opening it needs.
+type Sealed struct {
+	Box    events.Box
+	Commit events.CommitID
+	Index  int
+}
+
+func sealedAt(h Happened, box events.Box) Sealed { return Sealed{box, h.Commit, h.Index} }
+
+// Member answers a membership, present or past.
+func (a Account) Member(id events.UserID) (Member, bool) { return a.members.Get(id) }
+
+// Members is the number of memberships, present and past.
+func (a Account) Members() int { return a.members.Len() }
+
+// Invitation answers an invitation, whatever has become of it.
+func (a Account) Invitation(id events.InvitationID) (Invitation, bool) { return a.invitations.Get(id) }
+
+// MemberWith answers the membership of whoever holds an address.
+func (a Account) MemberWith(address events.AddressID) (Member, bool) {
+	s, ok := a.byAddress.Get(address)
+	if !ok || s.user.IsZero() {
+		return Member{}, false
+	}
+	return a.members.Get(s.user)
+}
+
+// InvitationOf answers the latest invitation of an address.
+func (a Account) InvitationOf(address events.AddressID) (Invitation, bool) {
+	s, ok := a.byAddress.Get(address)
+	if !ok || s.invitation.IsZero() {
+		return Invitation{}, false
+	}
+	return a.invitations.Get(s.invitation)
+}
+
+// Owners is how many memberships count for the last-owner rule (SPEC 3.7).
+func (a Account) Owners() int { return a.owners }
+
+// counts says whether a membership counts as an owner: direct, active, with the protected role and without an end.
+func (m Member) counts() bool {
+	return m.Status == Active && slices.ContainsFunc(m.Grants, func(g events.Grant) bool {
+		return g.Until == 0 && slices.Contains(g.Roles, Owner)
+	})
+}
+
+func (a Account) withMember(m Member, h Happened) Account {
+	if old, ok := a.members.Get(m.User); ok && old.counts() {
+		a.owners--
+	}
+	if m.counts() {
+		a.owners++
+	}
+	m.Version = h.Pos
+	a.members = a.members.With(m.User, m)
+	return a
+}
+
+func (a Account) withInvitation(i Invitation, h Happened) Account {
+	i.Version = h.Pos
+	a.invitations = a.invitations.With(i.ID, i)
+	return a
+}
+
+func (a Account) changed(user events.UserID, h Happened, change func(*Member)) Account {
+	m, _ := a.members.Get(user)
+	m.User = user
+	change(&m)
+	return a.withMember(m, h)
+}
+
+func (a Account) changedInvitation(id events.InvitationID, h Happened, change func(*Invitation)) Account {
+	i, _ := a.invitations.Get(id)
+	i.ID = id
+	change(&i)
+	return a.withInvitation(i, h)
+}
+
+func (a Account) evolve(h Happened) State {
+	switch f := h.Event.(type) {
+	case events.AccountOpened:
+		a.Opened, a.Name, a.Parent, a.Profile, a.OpenedAt, a.Version = true, f.Name, f.Parent, f.Profile, h.At, h.Pos
+
+	case events.InvitationCreated:
+		s, _ := a.byAddress.Get(f.Address)
+		s.invitation = f.Invitation
+		a.byAddress = a.byAddress.With(f.Address, s)
+		return a.withInvitation(Invitation{ID: f.Invitation, Address: f.Address, Invitee: sealedAt(h, f.Invitee.Box),
+			Grants: f.Grants, By: h.By, Generation: f.Generation, ExpiresAt: f.ExpiresAt, Status: Pending, Delivery: "unsent"}, h)
+	case events.InvitationResent:
+		return a.changedInvitation(f.Invitation, h, func(i *Invitation) {
+			i.Generation, i.ExpiresAt, i.Status, i.Noted, i.Delivery = f.Generation, f.To, Pending, false, "unsent"
+		})
+	case events.InvitationRevoked:
+		return a.changedInvitation(f.Invitation, h, func(i *Invitation) { i.Status = Revoked })
+	case events.InvitationDeclined:
+		return a.changedInvitation(f.Invitation, h, func(i *Invitation) { i.Status = Declined })
+	case events.InvitationAccepted:
+		return a.changedInvitation(f.Invitation, h, func(i *Invitation) { i.Status = Accepted })
+	case events.InvitationExpired:
+		return a.changedInvitation(f.Invitation, h, func(i *Invitation) { i.Noted = true })
+	case events.InvitationMailSent:
+		return a.delivered(f.Invitation, f.Generation, "sent", h)
+	case events.InvitationMailDeferred:
+		return a.delivered(f.Invitation, f.Generation, "deferred", h)
+	case events.InvitationMailBounced:
+		return a.delivered(f.Invitation, f.Generation, "bounced", h)
+
+	case events.MembershipGranted:
+		s, _ := a.byAddress.Get(f.Address)
+		s.user = f.User
+		a.byAddress = a.byAddress.With(f.Address, s)
+		return a.withMember(Member{User: f.User, Key: f.Key, Address: f.Address, Grants: f.Grants, Status: Active, Since: h.At}, h)
+	case events.MembershipRoleChanged:
+		return a.changed(f.User, h, func(m *Member) { m.Grants = f.To })
+	case events.MembershipSuspended:
+		return a.changed(f.User, h, func(m *Member) { m.Status = Suspended })
+	case events.MembershipReactivated:
+		return a.changed(f.User, h, func(m *Member) { m.Status = Active })
+	case events.MembershipRevoked:
+		return a.changed(f.User, h, func(m *Member) { m.Status = Revoked })
+	case events.MembershipLeft:
+		return a.changed(f.User, h, func(m *Member) { m.Status = Revoked })
+
+	case events.LogStarted, events.PortalSetUp, events.OperatorKeyAdded, events.InvitationLinkRequested,
+		events.UserRegistered, events.UserJoined, events.UserErased, events.PasswordSet, events.SessionStarted,
+		events.SessionEnded, events.AddressClaimed, events.AddressErased, events.SigninAttempted, events.CommandRefused:
+	}
+	return a
+}
+
+func (a Account) delivered(id events.InvitationID, generation uint32, how string, h Happened) Account {
+	return a.changedInvitation(id, h, func(i *Invitation) {
+		if i.Generation == generation {
+			i.Delivery = how
+		}
+	})
+}

@@ -1,0 +1,208 @@
+package domain
+
+import (
+	"time"
+
+	"roster/events"
+)
+
+// MaxInvitees is how many addresses one request may name (SPEC 2.1).
+const MaxInvitees = 5000
+
+// The outcomes of one address of an invitation.
+const (
+	OutcomeInvited        = "invited"
+	OutcomeAlreadyMember  = "already_member"
+	OutcomeAlreadyInvited = "already_invited"
+	OutcomeInvalidAddress = "invalid_address"
+)
+
+// InviteUsers invites people into an account. Each address has its own outcome; a bad one loses none of the good
+// ones (SPEC 2.1, 2.2).
+type InviteUsers struct {
+	Account  events.AccountID
+	Invitees []*Addressee // nil for what is not an e-mail address
+	Grants   []events.Grant
+	ValidFor time.Duration // 0: the policy's
+}
+
+func (c InviteUsers) Name() string { return "InviteUsers" }
+
+func (c InviteUsers) Home(_ Issued) events.Boundary { return events.OfAccount(c.Account) }
+
+func (c InviteUsers) Target() (events.AccountID, *events.Subject) { return c.Account, nil }
+
+func (c InviteUsers) Decide(w *World, is Issued) error {
+	a, access, err := w.mayIn(c.Account, UsersInvite)
+	if err != nil {
+		return err
+	}
+	if !access.covers(c.Grants) {
+		return refuse(ExceedsOwnAccess, "nobody can grant more than they hold")
+	}
+	grants, err := checkGrants("body.roles", c.Grants)
+	if err != nil {
+		return err
+	}
+	if a.Parent.IsZero() && !grantsOwn(grants) && !w.hasOwner(a) {
+		return invalid("body.roles", "an account without an owner invites an owner first")
+	}
+	validity := c.ValidFor
+	switch {
+	case validity == 0:
+		validity = DefaultValidity
+	case validity < minValidity || validity > maxValidity:
+		return invalid("body.valid_for", "an invitation is valid for 1 hour to 90 days")
+	}
+	for n, to := range c.Invitees {
+		w.outcome(w.invite(c.Account, is, n+1, to, grants, validity))
+	}
+	return nil
+}
+
+func (w *World) invite(account events.AccountID, is Issued, n int, to *Addressee, grants []events.Grant, validity time.Duration) string {
+	if to == nil {
+		return OutcomeInvalidAddress
+	}
+	a := w.Account(account)
+	if m, ok := a.MemberWith(to.ID); ok && m.Status != Revoked {
+		return OutcomeAlreadyMember
+	}
+	if old, ok := a.InvitationOf(to.ID); ok {
+		switch {
+		case w.StatusOf(account, old) == Pending:
+			return OutcomeAlreadyInvited
+		case old.Status == Pending && old.ExpiresAt > is.At:
+			w.record(events.OfAccount(account), events.InvitationRevoked{Invitation: old.ID, Because: events.BecauseInviterLostAccess})
+		}
+	}
+	w.record(events.OfAccount(account), invitation(is, n, *to, grants, validity))
+	return OutcomeInvited
+}
+
+// hasOwner says whether the account has an active or an invited owner (SPEC 1.2). Without an active one it can
+// only have invitations for owners, so the walk is short.
+func (w *World) hasOwner(a Account) bool {
+	if a.owners > 0 {
+		return true
+	}
+	for _, i := range a.invitations.All() {
+		if grantsOwn(i.Grants) && w.StatusOf(a.ID, i) == Pending {
+			return true
+		}
+	}
+	return false
+}
+
+// ResendInvitation sends a new link with a new validity; older links stop working. It works on expired invitations
+// as well (SPEC 2.6).
+type ResendInvitation struct {
+	Account    events.AccountID
+	Invitation events.InvitationID
+}
+
+func (c ResendInvitation) Name() string { return "ResendInvitation" }
+
+func (c ResendInvitation) Home(_ Issued) events.Boundary { return events.OfAccount(c.Account) }
+
+func (c ResendInvitation) Target() (events.AccountID, *events.Subject) {
+	return c.Account, &events.Subject{Type: "invitation", ID: c.Invitation.Any()}
+}
+
+func (c ResendInvitation) Decide(w *World, is Issued) error {
+	a, i, err := w.mayHandle(c.Account, c.Invitation)
+	if err != nil {
+		return err
+	}
+	if status := w.StatusOf(c.Account, i); status != Expired {
+		if err := w.alive(c.Account, i, i.Generation); err != nil {
+			return err
+		}
+	}
+	if err := is.stale(i.Version); err != nil {
+		return err
+	}
+	if m, ok := a.MemberWith(i.Address); ok && m.Status != Revoked {
+		return refuse(AlreadyMember, "the address already is a member")
+	}
+	if newest, _ := a.InvitationOf(i.Address); newest.ID != i.ID && w.StatusOf(c.Account, newest) == Pending {
+		return refuse(AlreadyInvited, "the address has a newer invitation")
+	}
+	w.record(events.OfAccount(c.Account), events.InvitationResent{Invitation: i.ID, Generation: i.Generation + 1,
+		From: i.ExpiresAt, To: is.At.Add(DefaultValidity)})
+	return nil
+}
+
+// RevokeInvitation stops the link at once (SPEC 2.7).
+type RevokeInvitation struct {
+	Account    events.AccountID
+	Invitation events.InvitationID
+	Because    string // set by Roster itself only
+}
+
+func (c RevokeInvitation) Name() string { return "RevokeInvitation" }
+
+func (c RevokeInvitation) Home(_ Issued) events.Boundary { return events.OfAccount(c.Account) }
+
+func (c RevokeInvitation) Target() (events.AccountID, *events.Subject) {
+	return c.Account, &events.Subject{Type: "invitation", ID: c.Invitation.Any()}
+}
+
+func (c RevokeInvitation) Decide(w *World, is Issued) error {
+	var i Invitation
+	if is.system() {
+		i, _ = w.Account(c.Account).Invitation(c.Invitation)
+		if i.Status != Pending {
+			return nil
+		}
+	} else {
+		var err error
+		if _, i, err = w.mayHandle(c.Account, c.Invitation); err != nil {
+			return err
+		}
+		if err := is.stale(i.Version); err != nil {
+			return err
+		}
+	}
+	switch i.Status {
+	case Accepted:
+		return refuse(InvitationUsed, "this invitation has been accepted already")
+	case Revoked, Declined:
+		return nil
+	}
+	w.record(events.OfAccount(c.Account), events.InvitationRevoked{Invitation: i.ID, Because: c.Because})
+	return nil
+}
+
+// mayHandle is an invitation that whoever asks may resend or revoke.
+func (w *World) mayHandle(account events.AccountID, id events.InvitationID) (Account, Invitation, error) {
+	a, _, err := w.mayIn(account, UsersInvite)
+	if err != nil {
+		return a, Invitation{}, err
+	}
+	i, ok := a.Invitation(id)
+	if !ok {
+		return a, i, refuse(NotFound, "no such invitation")
+	}
+	return a, i, nil
+}
+
+// ExpireInvitation writes as an event that an invitation has expired, which every check has known by itself.
+type ExpireInvitation struct {
+	Account    events.AccountID
+	Invitation events.InvitationID
+	Generation uint32
+}
+
+func (c ExpireInvitation) Name() string { return "ExpireInvitation" }
+
+func (c ExpireInvitation) Home(_ Issued) events.Boundary { return events.OfAccount(c.Account) }
+
+func (c ExpireInvitation) Decide(w *World, is Issued) error {
+	i, ok := w.Account(c.Account).Invitation(c.Invitation)
+	if !ok || i.Status != Pending || i.Noted || i.Generation != c.Generation || i.ExpiresAt > is.At {
+		return nil
+	}
+	w.record(events.OfAccount(c.Account), events.InvitationExpired{Invitation: i.ID, Generation: i.Generation})
+	return nil
+}

@@ -1,0 +1,161 @@
+package domain
+
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"roster/events"
+)
+
+// Addressee is an e-mail address with its id and key in the vault, and the name that goes with it.
+type Addressee struct {
+	ID    events.AddressID
+	Key   events.KeyID
+	Email string
+	Name  events.PersonName
+}
+
+// NewUser is a person about to become a user. The key and the password's hash stand in the vault already.
+type NewUser struct {
+	ID       events.UserID
+	Key      events.KeyID
+	Name     events.PersonName
+	Password events.SecretID
+}
+
+// The validity of invitations (SPEC 1.4).
+const (
+	DefaultValidity = 7 * 24 * time.Hour
+	minValidity     = time.Hour
+	maxValidity     = 90 * 24 * time.Hour
+)
+
+// standardProfile applies to every account until portal profiles can be chosen.
+var standardProfile = events.ProfileRef{Name: "standard", Version: 1}
+
+// OpenAccount makes a root account, by the operator, and invites its owner (SPEC 1.2, 1.3).
+type OpenAccount struct {
+	AccountName string
+	Owner       *Addressee
+}
+
+func (c OpenAccount) Name() string { return "OpenAccount" }
+
+func (c OpenAccount) Home(is Issued) events.Boundary {
+	return events.OfAccount(events.AccountID(is.ID(0)))
+}
+
+func (c OpenAccount) Decide(w *World, is Issued) error {
+	name := strings.TrimSpace(c.AccountName)
+	switch {
+	case !is.operator():
+		return refuse(NotPermitted, "only the operator opens accounts")
+	case checkName(name) != "":
+		return invalid("body.name", "%s", checkName(name))
+	}
+	id := events.AccountID(is.ID(0))
+	w.record(events.OfAccount(id), events.AccountOpened{Name: name, Profile: standardProfile})
+	if c.Owner != nil {
+		w.record(events.OfAccount(id), invitation(is, 1, *c.Owner, []events.Grant{{Roles: []string{Owner}}}, DefaultValidity))
+	}
+	return nil
+}
+
+func invitation(is Issued, n int, to Addressee, grants []events.Grant, validity time.Duration) events.InvitationCreated {
+	return events.InvitationCreated{
+		Invitation: events.InvitationID(is.ID(n)),
+		Address:    to.ID,
+		Invitee:    events.For(to.Key, events.Invitee{Email: to.Email, PersonName: to.Name}),
+		Grants:     grants,
+		Generation: 1,
+		ExpiresAt:  is.At.Add(validity),
+	}
+}
+
+// SetUp uses the one link of the first start: it makes the first account and its owner (SPEC 1.3).
+type SetUp struct {
+	AccountName string
+	Owner       Addressee
+	User        NewUser
+}
+
+func (c SetUp) Name() string { return "SetUp" }
+
+func (c SetUp) Home(_ Issued) events.Boundary { return events.Portal() }
+
+func (c SetUp) Decide(w *World, is Issued) error {
+	name := strings.TrimSpace(c.AccountName)
+	switch {
+	case w.Portal().SetUp:
+		return refuse(InvitationUsed, "the first account has been made already")
+	case checkName(name) != "":
+		return invalid("body.account.name", "%s", checkName(name))
+	}
+	if err := checkPerson("body.owner.", c.User.Name); err != nil {
+		return err
+	}
+	if holder := w.Address(c.Owner.ID).User; !holder.IsZero() {
+		return invalid("body.owner.email", "this address already belongs to a user")
+	}
+	account := events.AccountID(is.ID(0))
+	w.record(events.Portal(), events.PortalSetUp{Account: account, User: c.User.ID})
+	w.record(events.OfAccount(account),
+		events.AccountOpened{Name: name, Profile: standardProfile},
+		events.MembershipGranted{User: c.User.ID, Key: c.User.Key, Address: c.Owner.ID, Grants: []events.Grant{{Roles: []string{Owner}}}})
+	w.register(c.User, c.Owner, account)
+	return nil
+}
+
+// register records a new user who is a member of an account, and that the address is theirs.
+func (w *World) register(u NewUser, a Addressee, account events.AccountID) {
+	u.Name.First, u.Name.Last = strings.TrimSpace(u.Name.First), strings.TrimSpace(u.Name.Last)
+	w.record(events.OfUser(u.ID),
+		events.UserRegistered{Address: a.ID, Email: events.For(a.Key, events.Email{Email: a.Email}), Profile: events.For(u.Key, u.Name)},
+		events.PasswordSet{Secret: u.Password},
+		events.UserJoined{Account: account})
+	w.record(events.OfAddress(a.ID), events.AddressClaimed{User: u.ID})
+}
+
+const maxName = 200
+
+// checkName says what is wrong with a name, or nothing: at most 200 characters of text without control characters.
+func checkName(name string) string {
+	switch {
+	case name == "":
+		return "say a name"
+	case !utf8.ValidString(name):
+		return "the name is not valid UTF-8"
+	case utf8.RuneCountInString(name) > maxName:
+		return "a name has at most 200 characters"
+	case strings.ContainsFunc(name, hidden):
+		return "a name has no control characters, line breaks or invisible direction marks"
+	}
+	return ""
+}
+
+// hidden are characters that could break out of a line or fake another name: controls, line and paragraph
+// separators, bidirectional overrides and isolates, and zero-width characters but the joiners that scripts need.
+func hidden(r rune) bool {
+	switch {
+	case unicode.IsControl(r), r == '\u2028', r == '\u2029', r == '\u200b', r == '\u200e', r == '\u200f', r == '\ufeff', r == '\u061c',
+		'\u202a' <= r && r <= '\u202e', '\u2066' <= r && r <= '\u2069':
+		return true
+	}
+	return false
+}
+
+// checkPerson wants a first and a last name.
+func checkPerson(location string, n events.PersonName) error {
+	var fields []Field
+	for _, f := range []struct{ name, value string }{{"first_name", n.First}, {"last_name", n.Last}} {
+		if wrong := checkName(strings.TrimSpace(f.value)); wrong != "" {
+			fields = append(fields, Field{location + f.name, wrong})
+		}
+	}
+	if fields == nil {
+		return nil
+	}
+	return &Error{Code: Invalid, Detail: "the name is incomplete or not allowed", Fields: fields}
+}

@@ -1,0 +1,216 @@
+package domain
+
+import (
+	"slices"
+	"strings"
+
+	"roster/events"
+)
+
+// Permission is "module:action" (SPEC 3.3).
+type Permission = string
+
+// The permissions of Roster's own that commands ask for.
+const (
+	UsersRead       Permission = "users:read"
+	UsersInvite     Permission = "users:invite"
+	UsersChangeRole Permission = "users:change_role"
+	UsersSuspend    Permission = "users:suspend"
+	UsersRevoke     Permission = "users:revoke"
+	AuditRead       Permission = "audit:read"
+	AuditExport     Permission = "audit:export"
+	AccountRead     Permission = "account:read"
+	AccountOpenSub  Permission = "account:open_sub"
+)
+
+// OwnPermissions are those of Roster itself, in the order in which they are shown.
+func OwnPermissions() []Permission {
+	return []Permission{
+		UsersRead, UsersInvite, UsersChangeRole, UsersSuspend, UsersRevoke, "users:reset_factor",
+		"roles:read", "roles:define", AuditRead, AuditExport, "policy:read", "policy:change",
+		"keys:read", "keys:manage", "contacts:read", "contacts:manage",
+		AccountRead, "account:change", AccountOpenSub, "account:close",
+	}
+}
+
+// The built-in roles (SPEC 3.2). Owner is the protected one.
+const (
+	Owner   = "owner"
+	Admin   = "admin"
+	Manager = "manager"
+	Viewer  = "viewer"
+)
+
+// Roles are the roles that an account knows, in the order in which they are shown.
+func Roles() []string { return []string{Owner, Admin, Manager, Viewer} }
+
+// RoleHolds says whether a role gives a permission (SPEC 3.3). A role that is not known gives nothing.
+func RoleHolds(role string, p Permission) bool {
+	module, action, _ := strings.Cut(p, ":")
+	switch role {
+	case Owner, Admin:
+		return true
+	case Manager:
+		return action == "read" || module == "contacts" || !ownModule(module)
+	case Viewer:
+		return action == "read" && module != "audit"
+	}
+	return false
+}
+
+// RolesHolding lists the roles that give a permission.
+func RolesHolding(p Permission) []string {
+	return slices.DeleteFunc(Roles(), func(role string) bool { return !RoleHolds(role, p) })
+}
+
+func ownModule(module string) bool {
+	switch module {
+	case "users", "roles", "audit", "policy", "keys", "contacts", "account":
+		return true
+	}
+	return false
+}
+
+// Access is what somebody may do in an account at a moment: all grants that apply there.
+type Access struct {
+	all    bool // the operator's
+	grants []events.Grant
+}
+
+// Holds says whether the access includes a permission.
+func (a Access) Holds(p Permission) bool { return a.all || grantsHold(a.grants, p) }
+
+// Owner says whether the access is the protected role's: only owners make or change owners.
+func (a Access) Owner() bool { return a.all || grantsOwn(a.grants) }
+
+// None says that there is no access at all.
+func (a Access) None() bool { return !a.all && len(a.grants) == 0 }
+
+// Roles are the roles that give the access, each once, in the order in which roles are shown.
+func (a Access) Roles() []string { return rolesOf(a.grants) }
+
+// Permissions are Roster's own permissions, and extra ones granted directly, that the access includes.
+func (a Access) Permissions() []Permission {
+	list := append(OwnPermissions(), extras(a.grants)...)
+	slices.Sort(list[len(OwnPermissions()):])
+	list = slices.DeleteFunc(list, func(p Permission) bool { return !a.Holds(p) })
+	return slices.Compact(list)
+}
+
+// covers says whether grants give nothing beyond the access: the ceiling of SPEC 3.4, equal being allowed.
+func (a Access) covers(grants []events.Grant) bool {
+	if a.all {
+		return true
+	}
+	if grantsOwn(grants) && !a.Owner() {
+		return false
+	}
+	for _, p := range append(append(OwnPermissions(), anyModule), extras(grants)...) {
+		if grantsHold(grants, p) && !a.Holds(p) {
+			return false
+		}
+	}
+	return true
+}
+
+// anyModule stands for all that the portal's own modules have, present and future: a role holds all or none of it
+// but for what only reads.
+const anyModule = "portal:change"
+
+func grantsHold(grants []events.Grant, p Permission) bool {
+	for i := range grants {
+		if slices.Contains(grants[i].Permissions, p) {
+			return true
+		}
+		for _, role := range grants[i].Roles {
+			if RoleHolds(role, p) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func grantsOwn(grants []events.Grant) bool {
+	for i := range grants {
+		if slices.Contains(grants[i].Roles, Owner) {
+			return true
+		}
+	}
+	return false
+}
+
+func extras(grants []events.Grant) []Permission {
+	var list []Permission
+	for i := range grants {
+		list = append(list, grants[i].Permissions...)
+	}
+	return list
+}
+
+func rolesOf(grants []events.Grant) []string {
+	var roles []string
+	for _, role := range Roles() {
+		if slices.ContainsFunc(grants, func(g events.Grant) bool { return slices.Contains(g.Roles, role) }) {
+			roles = append(roles, role)
+		}
+	}
+	return roles
+}
+
+// current are the grants that apply at a moment (SPEC 3.10).
+func current(grants []events.Grant, at events.Time) []events.Grant {
+	in := func(g events.Grant) bool { return g.From <= at && (g.Until == 0 || at < g.Until) }
+	for i := range grants {
+		if !in(grants[i]) {
+			kept := slices.Clone(grants[:i])
+			for _, g := range grants[i+1:] {
+				if in(g) {
+					kept = append(kept, g)
+				}
+			}
+			return kept
+		}
+	}
+	return grants
+}
+
+// sameGrants says whether two lists give the same.
+func sameGrants(a, b []events.Grant) bool {
+	return slices.EqualFunc(a, b, func(x, y events.Grant) bool {
+		return slices.Equal(x.Roles, y.Roles) && slices.Equal(x.Permissions, y.Permissions) &&
+			x.Inherit == y.Inherit && x.From == y.From && x.Until == y.Until
+	})
+}
+
+// checkGrants validates the shape of grants and puts them into the one order in which they are written: known
+// roles only, each once; at least one role or permission; a permission as module:action.
+func checkGrants(location string, grants []events.Grant) ([]events.Grant, error) {
+	if len(grants) == 0 {
+		return nil, invalid(location, "say which roles: any of %s", strings.Join(Roles(), ", "))
+	}
+	out := make([]events.Grant, len(grants))
+	for i, g := range grants {
+		for _, role := range g.Roles {
+			if !slices.Contains(Roles(), role) {
+				return nil, invalid(location, "no such role: known are %s", strings.Join(Roles(), ", "))
+			}
+		}
+		for _, p := range g.Permissions {
+			module, _, has := strings.Cut(p, ":")
+			if !has || !ownModule(module) || !slices.Contains(OwnPermissions(), p) {
+				return nil, invalid(location, "no such permission: known are %s", strings.Join(OwnPermissions(), ", "))
+			}
+		}
+		if len(g.Roles) == 0 && len(g.Permissions) == 0 {
+			return nil, invalid(location, "a grant needs a role or a permission")
+		}
+		if g.Until != 0 && g.Until <= g.From {
+			return nil, invalid(location, "valid_until has to be later than valid_from")
+		}
+		g.Roles = rolesOf([]events.Grant{g})
+		g.Permissions = slices.Compact(slices.Sorted(slices.Values(g.Permissions)))
+		out[i] = g
+	}
+	return out, nil
+}

@@ -1,0 +1,66 @@
+package domain
+
+import "roster/events"
+
+// System is what the log says of itself.
+type System struct {
+	Started     bool
+	Incarnation events.AnyID
+	Keyring     string // fingerprint of the keyring
+}
+
+func (s System) evolve(h Happened) State {
+	switch f := h.Event.(type) {
+	case events.LogStarted:
+		s.Started, s.Incarnation, s.Keyring = true, f.Incarnation, f.Keyring
+
+	case events.PortalSetUp, events.OperatorKeyAdded, events.AccountOpened,
+		events.InvitationCreated, events.InvitationResent, events.InvitationRevoked, events.InvitationDeclined,
+		events.InvitationAccepted, events.InvitationExpired, events.InvitationLinkRequested,
+		events.InvitationMailSent, events.InvitationMailDeferred, events.InvitationMailBounced,
+		events.MembershipGranted, events.MembershipRoleChanged, events.MembershipSuspended,
+		events.MembershipReactivated, events.MembershipRevoked, events.MembershipLeft,
+		events.UserRegistered, events.UserJoined, events.UserErased, events.PasswordSet, events.SessionStarted,
+		events.SessionEnded, events.AddressClaimed, events.AddressErased, events.SigninAttempted, events.CommandRefused:
+	}
+	return s
+}
+
+// Portal is what holds for the whole installation.
+type Portal struct {
+	SetUp     bool
+	operators pmap[events.AnyID, OperatorKey]
+}
+
+// OperatorKey is a key whose bearer acts as the operator.
+type OperatorKey struct {
+	Name string
+	Hash events.Hash
+}
+
+// Operator answers an operator's key.
+func (p Portal) Operator(id events.AnyID) (OperatorKey, bool) { return p.operators.Get(id) }
+
+func (p Portal) evolve(h Happened) State {
+	switch f := h.Event.(type) {
+	case events.PortalSetUp:
+		p.SetUp = true
+	case events.OperatorKeyAdded:
+		p.operators = p.operators.With(f.Key, OperatorKey{f.Name, f.Hash})
+
+	case events.LogStarted, events.AccountOpened,
+		events.InvitationCreated, events.InvitationResent, events.InvitationRevoked, events.InvitationDeclined,
+		events.InvitationAccepted, events.InvitationExpired, events.InvitationLinkRequested,
+		events.InvitationMailSent, events.InvitationMailDeferred, events.InvitationMailBounced,
+		events.MembershipGranted, events.MembershipRoleChanged, events.MembershipSuspended,
+		events.MembershipReactivated, events.MembershipRevoked, events.MembershipLeft,
+		events.UserRegistered, events.UserJoined, events.UserErased, events.PasswordSet, events.SessionStarted,
+		events.SessionEnded, events.AddressClaimed, events.AddressErased, events.SigninAttempted, events.CommandRefused:
+	}
+	return p
+}
+
+// Tree is the order of moves and closes of accounts. No rule reads it yet: it is a place to compare.
+type Tree struct{}
+
+func (t Tree) evolve(Happened) State { return t }

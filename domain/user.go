@@ -1,0 +1,149 @@
+package domain
+
+import (
+	"time"
+
+	"roster/events"
+)
+
+// User is one user: who they are by reference, their credentials by reference, and their sessions.
+type User struct {
+	ID         events.UserID
+	Registered bool
+	Erased     bool
+	Address    events.AddressID
+	AddressKey events.KeyID
+	Key        events.KeyID
+	Email      Sealed
+	Profile    Sealed
+	Password   events.SecretID
+	Version    uint64
+
+	accounts  pmap[events.AccountID, struct{}]
+	sessions  pmap[events.SessionID, Session]
+	succeeded []events.CommitID // the attempts that the last sign-ins used
+}
+
+// Session is one sign-in that has not been ended.
+type Session struct {
+	ID        events.SessionID
+	TokenHash events.Hash
+	StartedAt events.Time
+	ExpiresAt events.Time
+}
+
+// maxSessions bounds the sessions of one user; a further sign-in ends the oldest.
+const maxSessions = 100
+
+// Session answers a session that has been started and not ended; it may have expired.
+func (u User) Session(id events.SessionID) (Session, bool) { return u.sessions.Get(id) }
+
+// Accounts lists every account that the user has ever been a member of, in no particular order.
+func (u User) Accounts() []events.AccountID {
+	list := make([]events.AccountID, 0, u.accounts.Len())
+	for id := range u.accounts.All() {
+		list = append(list, id)
+	}
+	return list
+}
+
+func (u User) evolve(h Happened) State {
+	switch f := h.Event.(type) {
+	case events.UserRegistered:
+		u.Registered, u.Version = true, h.Pos
+		u.Address, u.AddressKey, u.Key = f.Address, f.Email.Box.K, f.Profile.Box.K
+		u.Email, u.Profile = sealedAt(h, f.Email.Box), sealedAt(h, f.Profile.Box)
+		u.Profile.Index, u.Email.Index = h.Index, h.Index
+	case events.UserJoined:
+		u.accounts = u.accounts.With(f.Account, struct{}{})
+	case events.UserErased:
+		u.Erased, u.Version = true, h.Pos
+		u.sessions = pmap[events.SessionID, Session]{}
+	case events.PasswordSet:
+		u.Password = f.Secret
+	case events.SessionStarted:
+		u.sessions = u.sessions.With(f.Session, Session{f.Session, f.TokenHash, h.At, f.ExpiresAt})
+		if !f.Attempt.IsZero() {
+			from := max(0, len(u.succeeded)+1-maxAttempts)
+			u.succeeded = append(append([]events.CommitID{}, u.succeeded[from:]...), f.Attempt)
+		}
+	case events.SessionEnded:
+		u.sessions = u.sessions.Without(f.Session)
+
+	case events.LogStarted, events.PortalSetUp, events.OperatorKeyAdded, events.AccountOpened,
+		events.InvitationCreated, events.InvitationResent, events.InvitationRevoked, events.InvitationDeclined,
+		events.InvitationAccepted, events.InvitationExpired, events.InvitationLinkRequested,
+		events.InvitationMailSent, events.InvitationMailDeferred, events.InvitationMailBounced,
+		events.MembershipGranted, events.MembershipRoleChanged, events.MembershipSuspended,
+		events.MembershipReactivated, events.MembershipRevoked, events.MembershipLeft,
+		events.AddressClaimed, events.AddressErased, events.SigninAttempted, events.CommandRefused:
+	}
+	return u
+}
+
+// Address says who holds an e-mail address.
+type Address struct {
+	ID     events.AddressID
+	User   events.UserID // zero while nobody does
+	Erased bool
+}
+
+func (a Address) evolve(h Happened) State {
+	switch f := h.Event.(type) {
+	case events.AddressClaimed:
+		a.User = f.User
+	case events.AddressErased:
+		a.Erased = true
+
+	case events.LogStarted, events.PortalSetUp, events.OperatorKeyAdded, events.AccountOpened,
+		events.InvitationCreated, events.InvitationResent, events.InvitationRevoked, events.InvitationDeclined,
+		events.InvitationAccepted, events.InvitationExpired, events.InvitationLinkRequested,
+		events.InvitationMailSent, events.InvitationMailDeferred, events.InvitationMailBounced,
+		events.MembershipGranted, events.MembershipRoleChanged, events.MembershipSuspended,
+		events.MembershipReactivated, events.MembershipRevoked, events.MembershipLeft,
+		events.UserRegistered, events.UserJoined, events.UserErased, events.PasswordSet, events.SessionStarted,
+		events.SessionEnded, events.SigninAttempted, events.CommandRefused:
+	}
+	return a
+}
+
+// The limits of attempts: SPEC 5.1 and the throttling of sign-ins.
+const (
+	maxAttempts   = 10               // sign-ins that fail ...
+	attemptWindow = 15 * time.Minute // ... within this time; the next one is refused
+	maxRefusals   = 30               // refused commands that are written ...
+	refusalWindow = time.Hour        // ... within this time; further ones are only counted
+)
+
+// Attempts are the sign-ins that somebody tried and the commands that were refused them: as many of the last ones
+// as the limits need.
+type Attempts struct {
+	signins  []attempt
+	refusals []events.Time
+}
+
+type attempt struct {
+	commit events.CommitID
+	at     events.Time
+}
+
+func (a Attempts) evolve(h Happened) State {
+	switch h.Event.(type) {
+	case events.SigninAttempted:
+		from := max(0, len(a.signins)+1-2*maxAttempts)
+		a.signins = append(append([]attempt{}, a.signins[from:]...), attempt{h.Commit, h.At})
+	case events.CommandRefused:
+		from := max(0, len(a.refusals)+1-maxRefusals)
+		a.refusals = append(append([]events.Time{}, a.refusals[from:]...), h.At)
+
+	case events.LogStarted, events.PortalSetUp, events.OperatorKeyAdded, events.AccountOpened,
+		events.InvitationCreated, events.InvitationResent, events.InvitationRevoked, events.InvitationDeclined,
+		events.InvitationAccepted, events.InvitationExpired, events.InvitationLinkRequested,
+		events.InvitationMailSent, events.InvitationMailDeferred, events.InvitationMailBounced,
+		events.MembershipGranted, events.MembershipRoleChanged, events.MembershipSuspended,
+		events.MembershipReactivated, events.MembershipRevoked, events.MembershipLeft,
+		events.UserRegistered, events.UserJoined, events.UserErased, events.PasswordSet, events.SessionStarted,
+		events.SessionEnded, events.AddressClaimed, events.AddressErased:
+	}
+	return a
+}

@@ -1,0 +1,252 @@
+// Package access knows who asks: it signs people in and out, and reads the tokens that come with a request. What it
+// answers is decided from the log, never from a table that may lag.
+package access
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"roster/domain"
+	"roster/events"
+	"roster/handlers"
+	"roster/handlers/address"
+)
+
+// Passwords hashes and verifies passwords, slowly on purpose and a few at a time.
+type Passwords interface {
+	Hash(ctx context.Context, password string) (string, error)
+	Verify(ctx context.Context, password, hash string) (ok, rehash bool, err error)
+	// Dummy does the work of Verify for somebody who has no password.
+	Dummy(ctx context.Context, password string) error
+}
+
+// Bearer is a token that was read: what it claims to be, and the hash of its secret.
+type Bearer struct {
+	Type    events.ActorType // ByUser for a session, ByOperator, ByKey
+	User    events.UserID
+	Session events.SessionID
+	Key     events.AnyID
+	Hash    events.Hash
+}
+
+// Tokens makes and reads bearer tokens. A token that is none is an error.
+type Tokens interface {
+	MintSession(user events.UserID, session events.SessionID) (token string, hash events.Hash, err error)
+	Parse(token string) (Bearer, error)
+	// Bucket answers one of 1,024 fixed ids for an address that nobody holds, so that unknown addresses do the
+	// same work as known ones and are stored nowhere.
+	Bucket(address string) events.AnyID
+}
+
+// Access is where tokens are read and people sign in.
+type Access struct {
+	app       *handlers.App
+	vault     handlers.Vault
+	passwords Passwords
+	tokens    Tokens
+
+	mu      sync.Mutex
+	refused map[events.AnyID]int // attempts refused unwritten, by subject
+}
+
+// New makes an Access.
+func New(app *handlers.App, vault handlers.Vault, passwords Passwords, tokens Tokens) *Access {
+	return &Access{app: app, vault: vault, passwords: passwords, tokens: tokens, refused: map[events.AnyID]int{}}
+}
+
+// Principal is who asks.
+type Principal struct {
+	Actor events.Actor
+	User  domain.User // zero for the operator
+}
+
+// Operator says that the operator asks.
+func (p Principal) Operator() bool { return p.Actor.Type == events.ByOperator }
+
+// signInRequired says nothing of why: a token that never was, has ended or has expired reads alike.
+func signInRequired() error {
+	return &domain.Error{Code: domain.SignInRequired, Detail: "sign in, or send a valid token"}
+}
+
+// Authenticate reads a bearer token. The refusal is sign_in_required for anything but a live session or an
+// operator's key.
+func (a *Access) Authenticate(ctx context.Context, token string) (Principal, error) {
+	b, err := a.tokens.Parse(token)
+	if err != nil {
+		return Principal{}, signInRequired()
+	}
+	switch b.Type {
+	case events.ByUser:
+		u, _, err := a.app.User(ctx, b.User)
+		if err != nil {
+			return Principal{}, err
+		}
+		s, ok := u.Session(b.Session)
+		if !ok || u.Erased || s.ExpiresAt <= a.app.Now() || !same(s.TokenHash, b.Hash) {
+			return Principal{}, signInRequired()
+		}
+		return Principal{Actor: events.Actor{Type: events.ByUser, ID: b.User.String(), Session: b.Session}, User: u}, nil
+	case events.ByOperator:
+		p, _, err := a.app.Portal(ctx)
+		if err != nil {
+			return Principal{}, err
+		}
+		key, ok := p.Operator(b.Key)
+		if !ok || !same(key.Hash, b.Hash) {
+			return Principal{}, signInRequired()
+		}
+		return Principal{Actor: events.Actor{Type: events.ByOperator, ID: b.Key.String()}}, nil
+	case events.ByKey, events.ByLink, events.ByIDP, events.BySystem, events.ByAnonymous:
+	}
+	return Principal{}, signInRequired()
+}
+
+func same(a, b events.Hash) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }
+
+// SignedIn is a session just started. The token is shown this once.
+type SignedIn struct {
+	Token   string
+	User    events.UserID
+	Session events.SessionID
+	Result  handlers.Result
+}
+
+// badCredentials is the same for an address that is unknown, a contact's, or a user's with another password.
+func badCredentials() error {
+	return &domain.Error{Code: domain.BadCredentials, Detail: "the address or the password is wrong"}
+}
+
+// SignIn verifies a password and starts a session (SPEC 4). An attempt is reserved before anything is verified, so
+// that the limit holds however many try at once; an unknown address does the same work as a known one.
+func (a *Access) SignIn(ctx context.Context, call handlers.Call, email, password string) (SignedIn, error) {
+	normal, err := address.Normalize(email)
+	if err != nil {
+		normal = email
+	}
+	user, err := a.holder(ctx, normal)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	subject := user.ID.Any()
+	if !user.Registered {
+		subject = a.tokens.Bucket(normal)
+	}
+	call.Actor, call.Key = events.Actor{Type: events.ByAnonymous}, ""
+	attempt, err := a.reserve(ctx, call, domain.ReserveAttempt{Subject: subject, User: user.ID, Factor: "password"})
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if !user.Registered {
+		if err := a.passwords.Dummy(ctx, password); err != nil {
+			return SignedIn{}, err
+		}
+		return SignedIn{}, badCredentials()
+	}
+	hash, err := a.vault.Password(ctx, user.Password)
+	if err != nil {
+		return SignedIn{}, fmt.Errorf("sign in: %w", err)
+	}
+	ok, _, err := a.passwords.Verify(ctx, password, hash)
+	if err != nil {
+		return SignedIn{}, fmt.Errorf("sign in: %w", err)
+	}
+	if !ok {
+		return SignedIn{}, badCredentials()
+	}
+	session := events.SessionID(uuid.Must(uuid.NewV7()))
+	token, tokenHash, err := a.tokens.MintSession(user.ID, session)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	call.Actor = events.Actor{Type: events.ByUser, ID: user.ID.String(), Session: session}
+	r, err := a.app.Do(ctx, call, domain.StartSession{User: user.ID, Session: session, TokenHash: tokenHash, Password: user.Password, Attempt: attempt})
+	if err != nil {
+		return SignedIn{}, err
+	}
+	return SignedIn{token, user.ID, session, r}, nil
+}
+
+// holder is the user who holds an address, or none.
+func (a *Access) holder(ctx context.Context, email string) (domain.User, error) {
+	id, _, found, err := a.vault.FindAddress(ctx, email)
+	if err != nil || !found {
+		return domain.User{}, err
+	}
+	held, _, err := a.app.Address(ctx, id)
+	if err != nil || held.User.IsZero() {
+		return domain.User{}, err
+	}
+	u, _, err := a.app.User(ctx, held.User)
+	if err != nil || u.Erased {
+		return domain.User{}, err
+	}
+	return u, nil
+}
+
+// Holder answers the user who holds a normalised address; ok is false when nobody does.
+func (a *Access) Holder(ctx context.Context, email string) (u domain.User, ok bool, err error) {
+	u, err = a.holder(ctx, email)
+	return u, u.Registered, err
+}
+
+// reserve writes an attempt down; while throttled nothing is written, and the next fact counts what was refused.
+func (a *Access) reserve(ctx context.Context, call handlers.Call, cmd domain.ReserveAttempt) (events.CommitID, error) {
+	a.mu.Lock()
+	cmd.Refused = a.refused[cmd.Subject]
+	a.mu.Unlock()
+	r, err := a.app.Do(ctx, call, cmd)
+	var refusal *domain.Error
+	switch {
+	case err == nil:
+		a.mu.Lock()
+		delete(a.refused, cmd.Subject)
+		a.mu.Unlock()
+		return r.Commits[0].ID, nil
+	case errors.As(err, &refusal):
+		a.mu.Lock()
+		a.refused[cmd.Subject]++
+		a.mu.Unlock()
+	}
+	return events.CommitID{}, err
+}
+
+// SignOut ends the session that asks.
+func (a *Access) SignOut(ctx context.Context, call handlers.Call) (handlers.Result, error) {
+	return a.app.Do(ctx, call, domain.EndSession{User: call.Actor.User(), Session: call.Actor.Session})
+}
+
+// NewUser makes what a user needs before the first fact about them: an id, a data key and the hash of their
+// password, both in the vault. The password has been checked against the rules.
+func (a *Access) NewUser(ctx context.Context, name events.PersonName, password string) (domain.NewUser, error) {
+	hash, err := a.passwords.Hash(ctx, password)
+	if err != nil {
+		return domain.NewUser{}, fmt.Errorf("new user: %w", err)
+	}
+	id := events.UserID(uuid.Must(uuid.NewV7()))
+	key, err := a.vault.NewUserKey(ctx, id)
+	if err != nil {
+		return domain.NewUser{}, fmt.Errorf("new user: %w", err)
+	}
+	secret, err := a.vault.PutPassword(ctx, id, hash)
+	if err != nil {
+		return domain.NewUser{}, fmt.Errorf("new user: %w", err)
+	}
+	return domain.NewUser{ID: id, Key: key, Name: name, Password: secret}, nil
+}
+
+// Addressee claims an address in the vault, so that people can be invited and registered under it.
+func (a *Access) Addressee(ctx context.Context, e address.Entry) (*domain.Addressee, error) {
+	if e.Email == "" {
+		return nil, nil
+	}
+	id, key, err := a.vault.ClaimAddress(ctx, e.Email)
+	if err != nil {
+		return nil, fmt.Errorf("claim an address: %w", err)
+	}
+	return &domain.Addressee{ID: id, Key: key, Email: e.Email, Name: events.PersonName{First: e.First, Last: e.Last}}, nil
+}

@@ -1,0 +1,164 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"roster/domain"
+	"roster/events"
+)
+
+// keyedFor is how long a boundary remembers what was done under an idempotency key.
+const keyedFor = 30 * 24 * time.Hour
+
+// snapshot is a boundary at one moment: its state and its last commit.
+type snapshot struct {
+	state domain.State
+	pos   uint64
+	hash  events.Hash
+	at    events.Time
+}
+
+// boundary is a cached boundary. It is loaded and moved on under its lock; what it hands out is immutable.
+type boundary struct {
+	mu     sync.Mutex
+	loaded bool
+	snapshot
+	keyed map[events.CommitID]keyedCommit
+
+	deciding chan struct{} // held from deciding to the acknowledgement, so that callers of one process do not conflict
+}
+
+type keyedCommit struct {
+	pos uint64
+	at  events.Time
+}
+
+// cache holds the boundaries in use. It is only speed: the comparison on append decides.
+type cache struct {
+	mu    sync.Mutex
+	most  int
+	known map[events.Boundary]*boundary
+}
+
+func newCache(most int) *cache { return &cache{most: most, known: map[events.Boundary]*boundary{}} }
+
+// of answers the boundary's place in the cache, making one where there is none: before it is loaded, so that a
+// commit appended meanwhile is either read by the load or applied after it.
+func (c *cache) of(b events.Boundary) *boundary {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.known[b]
+	if !ok {
+		for victim := range c.known { // any will do: a boundary in use is soon back
+			if len(c.known) < c.most {
+				break
+			}
+			delete(c.known, victim)
+		}
+		e = &boundary{deciding: make(chan struct{}, 1)}
+		c.known[b] = e
+	}
+	return e
+}
+
+// ifKnown answers the boundary's place, or nil.
+func (c *cache) ifKnown(b events.Boundary) *boundary {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known[b]
+}
+
+// now is the boundary as the log has it, loading what is not yet there.
+func (a *App) now(ctx context.Context, b events.Boundary) (snapshot, error) {
+	e := a.cache.of(b)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.loaded {
+		if err := a.catchUp(ctx, b, e); err != nil {
+			return snapshot{}, err
+		}
+	}
+	return e.snapshot, nil
+}
+
+// refresh reads what others have appended since.
+func (a *App) refresh(ctx context.Context, b events.Boundary) error {
+	e := a.cache.of(b)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return a.catchUp(ctx, b, e)
+}
+
+func (a *App) catchUp(ctx context.Context, b events.Boundary, e *boundary) error {
+	if e.state == nil {
+		e.state, e.keyed = domain.Empty(b), map[events.CommitID]keyedCommit{}
+	}
+	records, err := a.log.Boundary(ctx, b, e.pos)
+	if err != nil {
+		return fmt.Errorf("load %s: %w", b, err)
+	}
+	for _, r := range records {
+		c, err := events.Decode(r)
+		if err != nil {
+			return fmt.Errorf("load %s: %w", b, err)
+		}
+		if err := e.apply(c); err != nil {
+			return fmt.Errorf("load %s: %w", b, err)
+		}
+	}
+	e.loaded = true
+	return nil
+}
+
+// apply moves the boundary on by its next commit. One that it has seen is passed over.
+func (e *boundary) apply(c events.Commit) error {
+	if c.Pos <= e.pos {
+		return nil
+	}
+	if c.Prev.Pos != e.pos || c.Prev.Hash != e.hash {
+		return fmt.Errorf("position %d follows %d, not %d: the chain of %s is broken: %w", c.Pos, c.Prev.Pos, e.pos, c.Boundary, events.ErrCorrupt)
+	}
+	for i, f := range c.Facts {
+		e.state = domain.Evolve(e.state, domain.Happened{Event: f, Commit: c.ID, Index: i, Pos: c.Pos, At: c.At, By: c.Actor})
+	}
+	e.pos, e.hash, e.at = c.Pos, c.Hash, c.At
+	if c.Cmd.MAC != "" {
+		for id, k := range e.keyed {
+			if c.At.Sub(k.at) > keyedFor {
+				delete(e.keyed, id)
+			}
+			break // one look a commit keeps pace with one entry a commit
+		}
+		e.keyed[c.ID] = keyedCommit{c.Pos, c.At}
+	}
+	return nil
+}
+
+// applied moves a cached boundary on by a commit that the log has acknowledged. Where the cache has fallen behind,
+// it reads what it lacks the next time.
+func (a *App) applied(c events.Commit) {
+	e := a.cache.ifKnown(c.Boundary)
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.loaded && e.apply(c) != nil {
+		e.loaded = false
+	}
+}
+
+// repeated finds what has been done under an idempotency key in a boundary.
+func (a *App) repeated(ctx context.Context, b events.Boundary, id events.CommitID, now events.Time) (uint64, bool, error) {
+	if _, err := a.now(ctx, b); err != nil {
+		return 0, false, err
+	}
+	e := a.cache.of(b)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	k, ok := e.keyed[id]
+	return k.pos, ok && now.Sub(k.at) <= keyedFor, nil
+}

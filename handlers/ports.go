@@ -1,0 +1,47 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+
+	"roster/events"
+)
+
+// Sealer seals and opens personal data with keys of the vault.
+type Sealer interface {
+	// Seal seals plain JSON for its place in the log. ErrErased: the person's key has been destroyed.
+	Seal(ctx context.Context, at events.Place, key events.KeyID, plain []byte) (events.Box, error)
+	// Open answers ok=false when the person's key has been destroyed. A key that is missing without a trace is an
+	// error, never an erasure.
+	Open(ctx context.Context, at events.Place, b events.Box) (plain []byte, ok bool, err error)
+	// OriginKey is the key of a month ("2026-11") that seals from where callers without a key of their own came.
+	OriginKey(ctx context.Context, month string) (events.KeyID, error)
+}
+
+// MACs authenticates canonical requests, so that a different request under the same idempotency key is noticed
+// without keeping the request.
+type MACs interface {
+	MAC(canonical []byte) string
+	VerifyMAC(canonical []byte, mac string) bool
+}
+
+// Vault keeps what must never be a fact, and can be destroyed: data keys, secrets, the way from an e-mail address to
+// its random id. Whatever it answers is durable.
+type Vault interface {
+	// ClaimAddress answers the id and key of a normalised address, making them where there are none.
+	ClaimAddress(ctx context.Context, address string) (events.AddressID, events.KeyID, error)
+	// FindAddress answers found=false for an address never claimed, or erased.
+	FindAddress(ctx context.Context, address string) (id events.AddressID, key events.KeyID, found bool, err error)
+	// NewUserKey makes the data key of a user about to be registered.
+	NewUserKey(ctx context.Context, user events.UserID) (events.KeyID, error)
+	// PutPassword keeps a password's hash; Password answers it.
+	PutPassword(ctx context.Context, user events.UserID, hash string) (events.SecretID, error)
+	Password(ctx context.Context, id events.SecretID) (string, error)
+	// Destroy makes keys, and the address entries that lead to them, unreadable for good. It can be repeated.
+	Destroy(ctx context.Context, keys ...events.KeyID) error
+	// DestroySecret does the same to a secret.
+	DestroySecret(ctx context.Context, id events.SecretID) error
+}
+
+// ErrErased: the key that would be needed has been destroyed with the person's data.
+var ErrErased = errors.New("erased")

@@ -1,0 +1,154 @@
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"roster/domain"
+	"roster/events"
+)
+
+func originJSON(o events.OriginInfo) ([]byte, error) { return json.Marshal(o) }
+
+// ErrOtherKeyring: the log was written under another keyring.
+var ErrOtherKeyring = errors.New("this log was written under another keyring: start with the one it was made with")
+
+// Start makes the log's first fact, or checks that the log belongs to this keyring. first says that the log is new.
+func (a *App) Start(ctx context.Context, fingerprint string) (first bool, err error) {
+	records, err := a.log.Boundary(ctx, events.System(), 0)
+	if err != nil {
+		return false, fmt.Errorf("start: %w", err)
+	}
+	if len(records) > 0 {
+		c, err := events.Decode(records[0])
+		if err != nil {
+			return false, fmt.Errorf("start: %w", err)
+		}
+		a.logID = c.Log
+	} else {
+		last, err := a.log.Last(ctx)
+		if err != nil || last > 0 {
+			return false, errors.Join(fmt.Errorf("the log holds %d commits and does not begin with log.started: %w", last, events.ErrCorrupt), err)
+		}
+		a.logID = events.LogID(uuid.Must(uuid.NewV7()))
+	}
+	r, err := a.Do(ctx, Call{Actor: System("roster")}, domain.StartLog{Incarnation: events.AnyID(uuid.Must(uuid.NewV7())), Keyring: fingerprint})
+	if err != nil {
+		return false, fmt.Errorf("start: %w", err)
+	}
+	s, err := a.now(ctx, events.System())
+	if err != nil {
+		return false, err
+	}
+	if s.state.(domain.System).Keyring != fingerprint {
+		return false, ErrOtherKeyring
+	}
+	return len(r.Commits) > 0, nil
+}
+
+// System is a part of Roster as an actor.
+func System(part string) events.Actor { return events.Actor{Type: events.BySystem, ID: part} }
+
+// Ask lets a command decide without writing anything: what queries ask before they answer, and what a page shows
+// before it asks for anything. Its facts are dropped.
+func (a *App) Ask(ctx context.Context, call Call, cmd domain.Command) error {
+	t := &try{App: a, call: call, cmd: cmd, part: 1, parts: 1, since: a.clock()}
+	_, _, err := t.decide(ctx)
+	return err
+}
+
+// Account, User, Address and Portal answer states as the log has them now, with the position of their last commit.
+func (a *App) Account(ctx context.Context, id events.AccountID) (domain.Account, uint64, error) {
+	return stateOf[domain.Account](ctx, a, events.OfAccount(id))
+}
+
+// User answers a user's state.
+func (a *App) User(ctx context.Context, id events.UserID) (domain.User, uint64, error) {
+	return stateOf[domain.User](ctx, a, events.OfUser(id))
+}
+
+// Address answers who holds an address.
+func (a *App) Address(ctx context.Context, id events.AddressID) (domain.Address, uint64, error) {
+	return stateOf[domain.Address](ctx, a, events.OfAddress(id))
+}
+
+// Portal answers what holds for the whole installation.
+func (a *App) Portal(ctx context.Context) (domain.Portal, uint64, error) {
+	return stateOf[domain.Portal](ctx, a, events.Portal())
+}
+
+func stateOf[S domain.State](ctx context.Context, a *App, b events.Boundary) (S, uint64, error) {
+	s, err := a.now(ctx, b)
+	if err != nil {
+		var none S
+		return none, 0, unavailable(err)
+	}
+	return s.state.(S), s.pos, nil
+}
+
+// Last is the position of the log's last commit.
+func (a *App) Last(ctx context.Context) (uint64, error) { return a.log.Last(ctx) }
+
+// OpenSealed opens what a state keeps sealed. ok=false: it has been erased.
+func (a *App) OpenSealed(ctx context.Context, b events.Boundary, kind events.Kind, part string, s domain.Sealed, into any) (ok bool, err error) {
+	if s.Box.IsZero() {
+		return true, nil
+	}
+	place := events.Place{Log: a.logID, Boundary: b, Commit: s.Commit, Index: s.Index, Kind: kind, Part: part}
+	plain, ok, err := a.sealer.Open(ctx, place, s.Box)
+	if err != nil || !ok {
+		return ok, err
+	}
+	return true, json.Unmarshal(plain, into)
+}
+
+// suppressed counts, by subject, the refusals that were left unwritten.
+type suppressed struct {
+	mu    sync.Mutex
+	count map[events.AnyID]int
+}
+
+func (s *suppressed) take(subject events.AnyID) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.count[subject]
+	delete(s.count, subject)
+	return n
+}
+
+func (s *suppressed) add(subject events.AnyID, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.count == nil {
+		s.count = map[events.AnyID]int{}
+	}
+	s.count[subject] += n
+}
+
+// noteRefusal writes down that a user was refused for lack of rights. That it could not be written changes nothing
+// for the caller, who was refused anyway; it is told to the operator.
+func (a *App) noteRefusal(ctx context.Context, call Call, cmd domain.Command, why error) {
+	var refusal *domain.Error
+	user := call.Actor.User()
+	if user.IsZero() || !errors.As(why, &refusal) || !refusal.DeniesRights() {
+		return
+	}
+	note := domain.RecordRefusal{Subject: user.Any(), Command: cmd.Name(), Code: refusal.Code}
+	if t, ok := cmd.(domain.Targeted); ok {
+		note.Account, note.Of = t.Target()
+	}
+	note.Refused = a.quiet.take(note.Subject)
+	call.Key, call.IfMatch = "", nil
+	t := &try{App: a, call: call, cmd: note, part: 1, parts: 1, since: a.clock()}
+	if _, err := t.run(ctx); err != nil {
+		a.quiet.add(note.Subject, note.Refused+1)
+		if !errors.As(err, &refusal) {
+			a.logger.Error("a refused command could not be written to the audit trail", "command", cmd.Name(), "err", err)
+		}
+	}
+}

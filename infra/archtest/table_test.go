@@ -1,0 +1,106 @@
+package archtest
+
+// row says what a package may import besides the standard library.
+type row struct {
+	pkg   string   // below the module's path; x/... is x and all below it
+	own   []string // packages of this module, in the same form
+	third []string // modules of others
+	any   bool     // own and third: whatever there is
+	later bool     // not built yet: when it is, this has to be taken out
+}
+
+const (
+	kong       = "github.com/alecthomas/kong"
+	gomail     = "github.com/wneessen/go-mail"
+	huma       = "github.com/danielgtaylor/huma/v2"
+	natsGo     = "github.com/nats-io/nats.go"
+	natsServer = "github.com/nats-io/nats-server/v2"
+	pgx        = "github.com/jackc/pgx/v5"
+	prometheus = "github.com/prometheus/client_golang"
+	uuid       = "github.com/google/uuid"
+	xCrypto    = "golang.org/x/crypto"
+	xNet       = "golang.org/x/net"
+	xText      = "golang.org/x/text"
+)
+
+// table is who may know whom. The most exact row of a package counts.
+func table() []row {
+	return []row{
+		// The core.
+		{pkg: "events"},
+		{pkg: "domain", own: []string{"events"}},
+		{pkg: "projections/...", own: []string{"events"}, third: []string{pgx, xText}},
+		{pkg: "handlers", own: []string{"events", "domain"}, third: []string{uuid}},
+		{pkg: "handlers/address", third: []string{xNet}},
+		{pkg: "handlers/access", own: []string{"events", "domain", "handlers", "handlers/address"}, third: []string{uuid}},
+		{pkg: "handlers/enroll", own: []string{"events", "domain", "handlers", "handlers/access", "handlers/address"}, third: []string{uuid}},
+
+		// Transports: they translate and decide nothing.
+		{pkg: "handlers/api/...", own: transport("handlers/api/..."), third: []string{huma, uuid, xNet}, later: true},
+		{pkg: "handlers/web/...", own: transport("handlers/web/..."), third: []string{uuid, xNet}, later: true},
+		{pkg: "handlers/scim/...", own: transport("handlers/scim/..."), third: []string{uuid, xNet}, later: true},
+
+		// Those who react.
+		{pkg: "handlers/mailer", own: []string{"events", "domain", "handlers", "handlers/mailer/..."}, later: true},
+		{pkg: "handlers/mailer/compose"},
+		{pkg: "handlers/eraser", own: []string{"events", "domain", "handlers", "handlers/address"}},
+		{pkg: "handlers/webhooks/...", own: []string{"events", "domain", "handlers", "handlers/webhooks/..."}, later: true},
+		{pkg: "handlers/feed", own: []string{"events"}, later: true},
+		{pkg: "handlers/expirer", own: []string{"events", "domain", "handlers", "projections/..."}, later: true},
+
+		// What makes an interface true, each with one third party.
+		{pkg: "infra/archtest"},
+		{pkg: "infra/eventlog/...", own: []string{"events", "handlers", "projections/...", "infra/eventlog/..."}, third: []string{natsGo}},
+		{pkg: "infra/feedlog", own: []string{"events", "handlers/feed"}, third: []string{natsGo}, later: true},
+		{pkg: "infra/lease", third: []string{pgx}, later: true},
+		{pkg: "infra/keyring", own: []string{"events"}},
+		{pkg: "infra/mail", third: []string{gomail}},
+		{pkg: "infra/nats", third: []string{natsGo, natsServer}},
+		{pkg: "infra/password", third: []string{xCrypto, xText}},
+		{pkg: "infra/postgres", own: []string{"events", "handlers", "projections/...", "handlers/mailer/...", "infra/postgres/..."}, third: []string{pgx}, later: true},
+		{pkg: "infra/postgres/launch/...", own: []string{"infra/postgres/launch/..."}, third: []string{pgx}},
+		{pkg: "infra/seal", own: []string{"events"}, third: []string{xCrypto}},
+		{pkg: "infra/sealer", own: []string{"events", "handlers", "projections/...", "infra/seal", "infra/vault"}},
+		{pkg: "infra/token", own: []string{"events", "handlers/access"}},
+		{pkg: "infra/vault", own: []string{"events", "infra/keyring", "infra/seal"}, third: []string{natsGo, uuid, xCrypto}},
+		{pkg: "infra/metrics", own: []string{"events", "handlers", "projections/..."}, third: []string{prometheus}, later: true},
+
+		// Wiring. Nobody imports it.
+		{pkg: "cmd/dev"},
+		{pkg: "cmd/...", any: true},
+	}
+}
+
+func transport(self string) []string {
+	return []string{"events", "domain", "handlers", "handlers/access", "handlers/address", "projections/...", self}
+}
+
+// pure are the packages whose answers depend on nothing but what they are given.
+func pure() []string { return []string{"domain"} }
+
+// impure may not be imported by pure packages; a name with a slash at its end is all below it, too.
+func impure() []string {
+	return []string{
+		"context", "crypto/rand", "io/fs", "log", "log/slog", "math/rand", "math/rand/v2", "net", "net/http/", "net/rpc", "net/smtp",
+		"os", "os/", "runtime", "sync", "syscall", "testing", "unsafe",
+	}
+}
+
+// clocks are what a pure package may not take from package time.
+func clocks() []string {
+	return []string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Tick", "NewTicker", "NewTimer", "Local", "LoadLocation"}
+}
+
+// allowedVars are package-level variables that look mutable and are not, with the reason.
+func allowedVars() map[string]string {
+	return map[string]string{
+		"domain.standardProfile":              "a value, never assigned to",
+		"events.catalogue":                    "lookup table, made once from the catalog",
+		"infra/postgres/launch/pgtest.shared": "one server for all tests of a program, started by the first that asks",
+	}
+}
+
+// allowedPanics are functions that may panic, with the reason.
+func allowedPanics() map[string]string {
+	return map[string]string{}
+}

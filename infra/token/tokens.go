@@ -1,0 +1,45 @@
+package token
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+
+	"roster/events"
+	"roster/handlers/access"
+)
+
+// Tokens implements access.Tokens. AddressHMAC is the keyring's.
+type Tokens struct {
+	AddressHMAC func(address string) [32]byte
+}
+
+var _ access.Tokens = Tokens{}
+
+// MintSession makes a session's token.
+func (Tokens) MintSession(user events.UserID, session events.SessionID) (string, events.Hash, error) {
+	return MintSession(rand.Reader, user, session)
+}
+
+// Parse reads a bearer token.
+func (Tokens) Parse(s string) (access.Bearer, error) {
+	b, err := Parse(s)
+	if err != nil {
+		return access.Bearer{}, err
+	}
+	switch b.Kind {
+	case Session:
+		return access.Bearer{Type: events.ByUser, User: events.UserID(b.A), Session: events.SessionID(b.B), Hash: b.Hash}, nil
+	case APIKey:
+		return access.Bearer{Type: events.ByKey, Key: b.B, Hash: b.Hash}, nil
+	case Operator:
+	}
+	return access.Bearer{Type: events.ByOperator, Key: b.B, Hash: b.Hash}, nil
+}
+
+// Bucket is one of 1,024 fixed ids (UUIDv8) for an address that nobody holds. What it is derived from is keyed and
+// cannot be an address's own HMAC.
+func (t Tokens) Bucket(address string) events.AnyID {
+	sum := t.AddressHMAC("\x00attempts\x00" + address)
+	n := binary.BigEndian.Uint16(sum[:2]) % 1024
+	return events.DerivedID(events.LogID{}, "anonymous:", "attempts", int(n))
+}
