@@ -1,0 +1,7 @@
+package eventlog
+
+// Keep is an option that makes the ring hold n records.
+func Keep(n int) Option { return func(l *Log) { l.keep = n } }
+
+// Replicated makes an open log behave as on a replicated stream: it asks the leader for what decides.
+func (l *Log) Replicated() { l.replicas = 3 }

@@ -1,0 +1,138 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	tailMessages = 1000
+	tailBytes    = 8 << 20
+	tailIdle     = 30 * time.Second // after which the server forgets a consumer that nobody reads
+	tailExpiry   = 10 * time.Second
+	tailBeat     = time.Second // two missed ones mean that the consumer is gone
+	pauseMin     = 50 * time.Millisecond
+	pauseMax     = 2 * time.Second
+)
+
+// follow keeps the ring at the log's end by one unfiltered consumer, which it makes anew from the last record
+// whenever something is wrong with it. Only a damaged log ends it early.
+//
+// Durability: an embedded server with sync always writes and syncs a message before a consumer can load it. The
+// messages of an atomic batch are synced together, and a consumer may have them before that; see settle.
+func (l *Log) follow(ctx context.Context) {
+	pause := pauseMin
+	for {
+		before := l.ring.end()
+		err := l.consume(ctx)
+		switch {
+		case ctx.Err() != nil:
+			l.ring.fail(ErrClosed)
+			return
+		case errors.Is(err, ErrIntegrity):
+			l.ring.fail(err)
+			return
+		case l.ring.end() != before:
+			pause = pauseMin
+		}
+		if rest(ctx, pause) == nil {
+			pause = min(2*pause, pauseMax)
+		}
+	}
+}
+
+// consume feeds the ring until the consumer fails or ctx ends.
+func (l *Log) consume(ctx context.Context) error {
+	next := l.ring.end() + 1
+	create, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	c, err := l.js.CreateConsumer(create, l.stream, jetstream.ConsumerConfig{
+		AckPolicy:         jetstream.AckNonePolicy,
+		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:       next,
+		InactiveThreshold: tailIdle,
+		MemoryStorage:     true,
+		Replicas:          1,
+	})
+	if err != nil {
+		return err
+	}
+	messages, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(tailMessages, tailBytes),
+		jetstream.PullExpiry(tailExpiry), jetstream.PullHeartbeat(tailBeat))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	defer context.AfterFunc(ctx, messages.Stop)()
+
+	var batch []slot // held back until its end has come
+	for {
+		m, err := messages.Next()
+		if err != nil {
+			return err
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return err
+		}
+		pos := meta.Sequence.Stream
+		if pos < next {
+			continue
+		}
+		if pos > next {
+			return l.gap(ctx, next)
+		}
+		s, err := l.slotOf(pos, m.Subject(), m.Headers(), m.Data())
+		if err != nil {
+			return err
+		}
+		next++
+		if !s.more && batch == nil {
+			l.arrived(s)
+			continue
+		}
+		batch = append(batch, s)
+		if s.more {
+			continue
+		}
+		if err := l.settle(ctx, pos); err != nil {
+			return err
+		}
+		l.arrived(batch...)
+		batch = nil
+	}
+}
+
+func (l *Log) arrived(slots ...slot) {
+	l.reached(slots[len(slots)-1].rec.Pos) // first: nobody sees a position that Last does not know
+	l.ring.push(slots...)
+}
+
+// settle waits until the batch that ends at a position has been synced: a direct get waits for the commit of a
+// batch to end, sync included, while a consumer does not.
+func (l *Log) settle(ctx context.Context, pos uint64) error {
+	if l.replicas > 1 {
+		return nil // committed by a majority before any consumer has it
+	}
+	slots, _, err := l.page(ctx, pos, "", 1)
+	if err == nil && (len(slots) == 0 || slots[0].rec.Pos != pos) {
+		err = fmt.Errorf("%w: position %d cannot be read", ErrIntegrity, pos)
+	}
+	return err
+}
+
+// gap tells a message that the consumer lost from one that the log has lost.
+func (l *Log) gap(ctx context.Context, missing uint64) error {
+	slots, _, err := l.page(ctx, missing, "", 1)
+	switch {
+	case err != nil:
+		return err
+	case len(slots) > 0 && slots[0].rec.Pos != missing:
+		return fmt.Errorf("%w: position %d cannot be read", ErrIntegrity, missing)
+	}
+	return fmt.Errorf("the consumer left position %d out", missing)
+}

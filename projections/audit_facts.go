@@ -1,0 +1,218 @@
+package projections
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"roster/events"
+)
+
+// The outcomes of an entry of the audit trail.
+const (
+	AuditDone    = "done"
+	AuditRefused = "refused"
+)
+
+// auditFact is what a fact says in the trail, apart from who, when and from where.
+type auditFact struct {
+	trail         auditTrail
+	account       events.AccountID // whose trail, where it is inOne
+	target        auditTarget
+	outcome, code string
+	before, after any
+	reason        string
+}
+
+// auditTrail says in whose trail a fact stands. Every fact also stands once in the operator's.
+type auditTrail int
+
+const (
+	inOne      auditTrail = iota // that of one account; the operator's alone when there is no account
+	ofUser                       // those of the accounts where the user in target is a member then
+	ofOperator                   // the operator's alone
+)
+
+type auditTarget struct {
+	kind string // user, invitation, account, key, address, portal, log; "" for the subject of an attempt
+	id   events.AnyID
+}
+
+// auditState is what of a fact is shown as before and after: roles, statuses and the like, never who or where.
+type auditState struct {
+	Status      string         `json:"status,omitempty"`
+	Roles       []string       `json:"roles,omitempty"`
+	Permissions []string       `json:"permissions,omitempty"`
+	Grants      []events.Grant `json:"grants,omitempty"` // where roles and permissions do not say it all
+	Generation  uint32         `json:"generation,omitempty"`
+	ExpiresAt   events.Time    `json:"expires_at,omitzero"`
+	Delivery    string         `json:"delivery,omitempty"`
+	Method      string         `json:"method,omitempty"`
+	Factor      string         `json:"factor,omitempty"`
+	Because     string         `json:"because,omitempty"`
+	Command     string         `json:"command,omitempty"`
+	Unwritten   int            `json:"refused_before,omitempty"` // attempts refused without an entry since the one before
+}
+
+type auditAccount struct {
+	Parent  events.AccountID  `json:"parent,omitzero"`
+	Profile events.ProfileRef `json:"profile"`
+}
+
+func auditGrants(status string, grants []events.Grant) auditState {
+	s := auditState{Status: status}
+	whole := len(grants) != 1
+	for _, g := range grants {
+		for _, role := range g.Roles {
+			if !slices.Contains(s.Roles, role) {
+				s.Roles = append(s.Roles, role)
+			}
+		}
+		for _, p := range g.Permissions {
+			if !slices.Contains(s.Permissions, p) {
+				s.Permissions = append(s.Permissions, p)
+			}
+		}
+		whole = whole || g.Inherit || !g.From.IsZero() || !g.Until.IsZero()
+	}
+	if whole {
+		s.Grants = grants
+	}
+	return s
+}
+
+// auditOf says how a fact stands in the trail.
+func auditOf(c *Opened, e events.Event) auditFact {
+	account := events.AccountID{}
+	if c.Boundary.Kind == events.AccountBoundary {
+		account = events.AccountID(c.Boundary.ID)
+	}
+	done := func(kind string, id events.AnyID, before, after any) auditFact {
+		return auditFact{trail: inOne, account: account, target: auditTarget{kind, id}, outcome: AuditDone, before: before, after: after}
+	}
+	invitation := func(id events.InvitationID, before, after string) auditFact {
+		return done("invitation", id.Any(), auditState{Status: before}, auditState{Status: after})
+	}
+	delivery := func(id events.InvitationID, generation uint32, after, reason string) auditFact {
+		f := done("invitation", id.Any(), nil, auditState{Delivery: after, Generation: generation})
+		f.reason = reason
+		return f
+	}
+	member := func(id events.UserID, before, after any, reason string) auditFact {
+		f := done("user", id.Any(), before, after)
+		f.reason = reason
+		return f
+	}
+	ofOwn := func(trail auditTrail, after any) auditFact {
+		return auditFact{trail: trail, target: auditTarget{"user", c.Boundary.ID}, outcome: AuditDone, after: after}
+	}
+	const active, suspended, revoked, pending = "active", "suspended", "revoked", "pending"
+
+	switch f := e.(type) {
+	case events.LogStarted:
+		return done("log", events.AnyID(c.Log), nil, nil)
+	case events.PortalSetUp:
+		return done("account", f.Account.Any(), nil, nil)
+	case events.OperatorKeyAdded:
+		return done("key", f.Key, nil, nil)
+
+	case events.AccountOpened:
+		return done("account", c.Boundary.ID, nil, auditAccount{f.Parent, f.Profile})
+
+	case events.InvitationCreated:
+		state := auditGrants(pending, f.Grants)
+		state.Generation, state.ExpiresAt = f.Generation, f.ExpiresAt
+		return done("invitation", f.Invitation.Any(), nil, state)
+	case events.InvitationResent:
+		return done("invitation", f.Invitation.Any(), auditState{ExpiresAt: f.From}, auditState{ExpiresAt: f.To, Generation: f.Generation})
+	case events.InvitationRevoked:
+		return done("invitation", f.Invitation.Any(), auditState{Status: pending}, auditState{Status: revoked, Because: f.Because})
+	case events.InvitationDeclined:
+		return invitation(f.Invitation, pending, "declined")
+	case events.InvitationAccepted:
+		return invitation(f.Invitation, pending, "accepted")
+	case events.InvitationExpired:
+		return invitation(f.Invitation, pending, "expired")
+	case events.InvitationLinkRequested:
+		return done("invitation", f.Invitation.Any(), nil, auditState{Generation: f.Generation})
+	case events.InvitationMailSent:
+		return delivery(f.Invitation, f.Generation, "sent", "")
+	case events.InvitationMailDeferred:
+		return delivery(f.Invitation, f.Generation, "deferred", f.Reason.Value().Text)
+	case events.InvitationMailBounced:
+		return delivery(f.Invitation, f.Generation, "bounced", f.Reason.Value().Text)
+
+	case events.MembershipGranted:
+		return member(f.User, nil, auditGrants(active, f.Grants), "")
+	case events.MembershipRoleChanged:
+		return member(f.User, auditGrants("", f.From), auditGrants("", f.To), "")
+	case events.MembershipSuspended:
+		return member(f.User, auditState{Status: active}, auditState{Status: suspended}, f.Reason.Value().Text)
+	case events.MembershipReactivated:
+		return member(f.User, auditState{Status: suspended}, auditState{Status: active}, "")
+	case events.MembershipRevoked:
+		return member(f.User, nil, auditState{Status: revoked}, f.Reason.Value().Text)
+	case events.MembershipLeft:
+		return member(f.User, nil, auditState{Status: revoked}, "")
+
+	case events.UserRegistered:
+		return ofOwn(ofUser, auditState{Status: active})
+	case events.UserJoined:
+		// In the trails of the other accounts it would tell that the person joined somewhere else;
+		// in that of the account joined stands membership.granted.
+		return ofOwn(ofOperator, nil)
+	case events.UserErased:
+		return ofOwn(ofUser, auditState{Status: "erased"})
+	case events.PasswordSet:
+		return ofOwn(ofUser, nil)
+	case events.SessionStarted:
+		return ofOwn(ofUser, auditState{Method: f.Method})
+	case events.SessionEnded:
+		return ofOwn(ofUser, auditState{Because: f.Because})
+
+	case events.AddressClaimed:
+		return auditFact{trail: ofOperator, target: auditTarget{"user", f.User.Any()}, outcome: AuditDone}
+	case events.AddressErased:
+		return auditFact{trail: ofOperator, target: auditTarget{"address", c.Boundary.ID}, outcome: AuditDone}
+
+	case events.SigninAttempted:
+		return auditFact{trail: ofUser, target: auditTarget{"", c.Boundary.ID}, outcome: AuditRefused, code: "bad_credentials",
+			after: auditState{Factor: f.Factor, Unwritten: f.Refused}}
+	case events.CommandRefused:
+		refused := auditFact{trail: inOne, account: f.Account, target: auditTarget{"account", f.Account.Any()}, outcome: AuditRefused,
+			code: f.Code, after: auditState{Command: f.Command, Unwritten: f.Refused}}
+		if f.Target != nil {
+			refused.target = auditTarget{f.Target.Type, f.Target.ID}
+		} else if f.Account.IsZero() {
+			refused.target = auditTarget{}
+		}
+		return refused
+	}
+	// Not reached: the switch names every fact of the catalog, which a test proves.
+	return auditFact{trail: ofOperator, outcome: AuditDone}
+}
+
+// auditJSON writes a state; nothing known is the empty text.
+func auditJSON(state any) (string, error) {
+	if state == nil {
+		return "", nil
+	}
+	b, err := json.Marshal(state)
+	return string(b), err
+}
+
+// auditPerson is the id under which an actor's name is known: a user's or key's own, that of a link's invitation.
+func auditPerson(a *events.Actor) events.AnyID {
+	if a == nil {
+		return events.AnyID{}
+	}
+	id := a.ID
+	if a.Type == events.ByLink {
+		id, _, _ = strings.Cut(id, ".")
+	}
+	parsed, err := events.ParseID[struct{ any byte }](id)
+	if err != nil {
+		return events.AnyID{}
+	}
+	return events.AnyID(parsed)
+}

@@ -1,0 +1,160 @@
+package projections
+
+import (
+	"slices"
+	"time"
+
+	"roster/events"
+)
+
+// userListFold is how facts change the user list.
+type userListFold struct {
+	entries *sheet[listRow]
+	people  *sheet[person]
+}
+
+func (l userListFold) commit(c Opened) {
+	accepted := map[events.InvitationID]listRow{}
+	for _, f := range c.Facts {
+		l.fact(c, f, accepted)
+	}
+}
+
+// fact changes the list by one fact. accepted is the invitations taken up earlier in the same commit, where the
+// memberships that they become follow: who invited a member is known from there.
+func (l userListFold) fact(c Opened, e events.Event, accepted map[events.InvitationID]listRow) {
+	here := func(key events.AnyID) place { return place{c.Boundary.ID, key} }
+	switch f := e.(type) {
+	case events.InvitationCreated:
+		invitee := f.Invitee.Value()
+		inviter := actingFor(c.Commit)
+		row := l.entries.put(here(f.Invitation.Any()), listRow{
+			address: f.Address.Any(), name: cleanText(invitee.Full()), email: cleanText(invitee.Email),
+			grants: f.Grants, status: StatusPending, since: c.At, expiresAt: f.ExpiresAt,
+			delivery: deliveryUnsent, generation: f.Generation, inviterType: string(inviter.Type), inviter: inviter.ID,
+		})
+		if f.Invitee.Erased {
+			row.erase()
+		}
+	case events.InvitationResent:
+		if r := l.entries.edit(here(f.Invitation.Any())); r != nil {
+			r.generation, r.expiresAt, r.delivery, r.deliveryReason = f.Generation, f.To, deliveryUnsent, ""
+		}
+	case events.InvitationMailSent:
+		l.delivered(here(f.Invitation.Any()), f.Generation, deliverySent, events.Sealed[events.Note]{})
+	case events.InvitationMailDeferred:
+		l.delivered(here(f.Invitation.Any()), f.Generation, deliveryDeferred, f.Reason)
+	case events.InvitationMailBounced:
+		l.delivered(here(f.Invitation.Any()), f.Generation, deliveryBounced, f.Reason)
+	case events.InvitationRevoked:
+		l.entries.drop(here(f.Invitation.Any()))
+	case events.InvitationDeclined:
+		l.entries.drop(here(f.Invitation.Any()))
+	case events.InvitationAccepted: // the membership that follows takes over
+		if r := l.entries.edit(here(f.Invitation.Any())); r != nil {
+			accepted[f.Invitation] = *r
+			l.entries.drop(here(f.Invitation.Any()))
+		}
+
+	case events.MembershipGranted:
+		invitation := accepted[f.Invitation]
+		row := listRow{member: true, grants: f.Grants, status: StatusActive, since: c.At,
+			inviterType: invitation.inviterType, inviter: invitation.inviter}
+		row.show(*l.people.look(atPerson(f.User.Any())))
+		l.entries.put(here(f.User.Any()), row)
+	case events.MembershipRoleChanged:
+		if r := l.entries.edit(here(f.User.Any())); r != nil {
+			r.grants = f.To
+		}
+	case events.MembershipSuspended:
+		l.become(here(f.User.Any()), StatusSuspended)
+	case events.MembershipReactivated:
+		l.become(here(f.User.Any()), StatusActive)
+	case events.MembershipRevoked:
+		l.become(here(f.User.Any()), StatusRevoked)
+	case events.MembershipLeft:
+		l.become(here(f.User.Any()), StatusRevoked)
+
+	case events.UserRegistered:
+		l.setPerson(c.Boundary.ID, l.people.look(atPerson(c.Boundary.ID)).registered(f))
+	case events.SessionStarted:
+		p := *l.people.look(atPerson(c.Boundary.ID))
+		if at := events.TimeOf(c.At.Std().Truncate(time.Minute)); at != p.lastSignIn {
+			p.lastSignIn = at
+			l.setPerson(c.Boundary.ID, p)
+		}
+	case events.UserErased:
+		l.setPerson(c.Boundary.ID, l.people.look(atPerson(c.Boundary.ID)).forgotten())
+		for _, address := range f.Addresses {
+			l.entries.editAll(group{true, address.Any()}, (*listRow).erase)
+		}
+	case events.AddressErased:
+		l.entries.editAll(group{true, c.Boundary.ID}, (*listRow).erase)
+	case events.OperatorKeyAdded:
+		l.people.put(atPerson(f.Key), person{name: cleanText(f.Name)})
+
+	case events.LogStarted, events.PortalSetUp, events.AccountOpened, events.InvitationExpired,
+		events.InvitationLinkRequested, events.UserJoined, events.PasswordSet, events.SessionEnded,
+		events.AddressClaimed, events.SigninAttempted, events.CommandRefused:
+	}
+}
+
+// delivered notes what became of a mail. That of a generation which has been replaced says nothing any more.
+func (l userListFold) delivered(at place, generation uint32, delivery string, reason events.Sealed[events.Note]) {
+	if r := l.entries.edit(at); r != nil && r.generation == generation {
+		r.delivery, r.deliveryReason = delivery, cleanText(reason.Value().Text)
+		if r.erased {
+			r.deliveryReason = ""
+		}
+	}
+}
+
+func (l userListFold) become(at place, status string) {
+	if r := l.entries.edit(at); r != nil {
+		r.status = status
+	}
+}
+
+// setPerson changes a person and every row of theirs, which hold copies to be sorted and searched by.
+func (l userListFold) setPerson(id events.AnyID, p person) {
+	l.people.put(atPerson(id), p)
+	l.entries.editAll(group{id: id}, func(r *listRow) { r.show(p) })
+}
+
+// actingFor is whose deed a commit is: that of whoever it was done for, else of whoever did it.
+func actingFor(c events.Commit) events.Actor {
+	if c.Behalf != nil {
+		return *c.Behalf
+	}
+	return c.Actor
+}
+
+// grantSum is what several grants give together: roles and extra permissions, each once in the order of the
+// grants, and when the last of them ends; no end when one of them has none.
+type grantSum struct {
+	roles, permissions []string
+	until              events.Time
+}
+
+func sumOf(grants []events.Grant) grantSum {
+	var s grantSum
+	endless := len(grants) == 0
+	for _, g := range grants {
+		for _, role := range g.Roles {
+			if !slices.Contains(s.roles, role) {
+				s.roles = append(s.roles, role)
+			}
+		}
+		for _, p := range g.Permissions {
+			if !slices.Contains(s.permissions, p) {
+				s.permissions = append(s.permissions, p)
+			}
+		}
+		endless = endless || g.Until.IsZero()
+		s.until = max(s.until, g.Until)
+	}
+	if endless {
+		s.until = 0
+	}
+	return s
+}
