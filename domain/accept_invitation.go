@@ -28,7 +28,8 @@ func (c AcceptInvitation) Decide(w *World, is Issued) error {
 	if !ok {
 		return refuse(NotFound, "no such invitation")
 	}
-	holder := w.Address(i.Address).User
+	address := w.Address(i.Address)
+	holder := address.User
 	signedIn := is.Actor.User()
 	if !signedIn.IsZero() && signedIn != holder {
 		return refuse(WrongRecipient, "this invitation is for somebody else: sign out first")
@@ -40,7 +41,12 @@ func (c AcceptInvitation) Decide(w *World, is Issued) error {
 		return refuse(SignInRequired, "there is a user with this address: sign in to accept")
 	}
 	user, key := holder, w.User(holder).Key
-	if holder.IsZero() {
+	switch {
+	case address.Erased:
+		return refuse(InvitationRevoked, "this invitation has been revoked")
+	case w.User(holder).Erased:
+		return refuse(SignInRequired, "sign in to accept")
+	case holder.IsZero():
 		if c.New == nil {
 			return invalid("body", "give first_name, last_name and password")
 		}
@@ -56,7 +62,9 @@ func (c AcceptInvitation) Decide(w *World, is Issued) error {
 		events.InvitationAccepted{Invitation: i.ID, User: user},
 		events.MembershipGranted{User: user, Key: key, Address: i.Address, Grants: i.Grants, Invitation: i.ID})
 	if holder.IsZero() {
-		w.register(*c.New, c.To, c.Account)
+		to := c.To // what was invited is what is claimed, whatever the caller says
+		to.ID, to.Key = i.Address, i.Invitee.Box.K
+		w.register(*c.New, to, c.Account)
 	} else {
 		w.record(events.OfUser(user), events.UserJoined{Account: c.Account})
 	}

@@ -20,7 +20,8 @@ func (w *World) AccessOf(user events.UserID, account events.AccountID) Access {
 		}
 		if m, ok := a.Member(user); ok && m.Status == Active {
 			for _, g := range current(m.Grants, w.is.At) {
-				if id == account || g.Inherit || a.Parent.IsZero() && slices.Contains(g.Roles, Owner) {
+				g.Inherit = extends(g, a)
+				if id == account || g.Inherit {
 					grants = append(grants, g)
 				}
 			}
@@ -30,9 +31,26 @@ func (w *World) AccessOf(user events.UserID, account events.AccountID) Access {
 	return Access{grants: grants}
 }
 
-// mayIn is the access of whoever asks, refused when they lack the permission. An account that they may not see
-// reads as one that does not exist.
+// extends says whether a grant of an account reaches its sub-accounts.
+func extends(g events.Grant, a Account) bool {
+	return g.Inherit || a.Parent.IsZero() && slices.Contains(g.Roles, Owner)
+}
+
+// mayIn is the access of whoever asks, refused when they lack the permission.
 func (w *World) mayIn(account events.AccountID, p Permission) (Account, Access, error) {
+	a, access, err := w.sees(account)
+	if err == nil && !access.Holds(p) {
+		err = needs(p)
+	}
+	return a, access, err
+}
+
+func errSuspended() error { return refuse(NotPermitted, "your access to this account is suspended") }
+
+func needs(p Permission) error { return refuse(NotPermitted, "this needs the permission %s", p) }
+
+// sees is the access of whoever asks. An account that they have no access to reads as one that does not exist.
+func (w *World) sees(account events.AccountID) (Account, Access, error) {
 	a := w.Account(account)
 	if !a.Opened {
 		return a, Access{}, refuse(NotFound, "no such account")
@@ -44,12 +62,9 @@ func (w *World) mayIn(account events.AccountID, p Permission) (Account, Access, 
 	access := w.AccessOf(user, account)
 	if access.None() {
 		if m, ok := a.Member(user); ok && m.Status == Suspended {
-			return a, access, refuse(NotPermitted, "your access to this account is suspended")
+			return a, access, errSuspended()
 		}
 		return a, access, refuse(NotFound, "no such account")
-	}
-	if !access.Holds(p) {
-		return a, access, refuse(NotPermitted, "this needs the permission %s", p)
 	}
 	return a, access, nil
 }
@@ -95,6 +110,23 @@ func (w *World) inviterMay(account events.AccountID, i Invitation) bool {
 	return access.Holds(UsersInvite) && access.covers(i.Grants)
 }
 
+// mostRevoked bounds the facts about invitations that one commit takes along, so that it fits into a message.
+const mostRevoked = 1000
+
+// endInvitationsOf records that the invitations of a user who has just lost the right to grant them are dead. They
+// would read so without it; the facts see to it that they stay so should the user regain the right (SPEC 2.10).
+func (w *World) endInvitationsOf(user events.UserID, account events.AccountID) {
+	open, _ := w.Account(account).open.Get(user)
+	n := 0
+	for id := range open.All() {
+		i, _ := w.Account(account).Invitation(id)
+		if i.ExpiresAt > w.is.At && n < mostRevoked && !w.inviterMay(account, i) {
+			w.record(events.OfAccount(account), events.InvitationRevoked{Invitation: id, Because: events.BecauseInviterLostAccess})
+			n++
+		}
+	}
+}
+
 // StatusOf is where an invitation stands at this moment, whatever the log has been told so far (SPEC 2.5, 2.10).
 func (w *World) StatusOf(account events.AccountID, i Invitation) Status {
 	switch {
@@ -118,7 +150,7 @@ func (w *World) alive(account events.AccountID, i Invitation, generation uint32)
 		return refuse(InvitationRevoked, "this invitation has been revoked")
 	case status == Declined:
 		return refuse(InvitationRevoked, "this invitation has been declined")
-	case generation < i.Generation:
+	case generation != i.Generation:
 		return refuse(InvitationReplaced, "a newer link has been sent: use that one")
 	case status == Expired:
 		return refuse(InvitationExpired, "this invitation has expired")

@@ -31,10 +31,18 @@ type Account struct {
 	OpenedAt events.Time
 	Version  uint64 // position of the last commit that changed the account itself
 
-	owners      int // memberships that count for the last-owner rule
+	owners      int     // memberships that count for the last-owner rule since the fact that made them so
+	later       []later // memberships that count from a moment that lay ahead of that fact
 	members     pmap[events.UserID, Member]
 	invitations pmap[events.InvitationID, Invitation]
 	byAddress   pmap[events.AddressID, seat]
+	open        pmap[events.UserID, pmap[events.InvitationID, struct{}]] // pending ones, by the user who invited
+}
+
+// later is an owner by a grant that had yet to begin when it was written.
+type later struct {
+	user events.UserID
+	from events.Time
 }
 
 // seat is what an address has in an account.
@@ -105,31 +113,80 @@ func (a Account) InvitationOf(address events.AddressID) (Invitation, bool) {
 	return a.invitations.Get(s.invitation)
 }
 
-// Owners is how many memberships count for the last-owner rule (SPEC 3.7).
-func (a Account) Owners() int { return a.owners }
+// Owners is how many memberships count for the last-owner rule at a moment (SPEC 3.7).
+func (a Account) Owners(at events.Time) int {
+	n := a.owners
+	for _, l := range a.later {
+		if l.from <= at {
+			n++
+		}
+	}
+	return n
+}
 
-// counts says whether a membership counts as an owner: direct, active, with the protected role and without an end.
-func (m Member) counts() bool {
-	return m.Status == Active && slices.ContainsFunc(m.Grants, func(g events.Grant) bool {
-		return g.Until == 0 && slices.Contains(g.Roles, Owner)
-	})
+// counts says whether a membership counts as an owner at a moment.
+func (m Member) counts(at events.Time) bool {
+	from, ok := m.owns()
+	return ok && from <= at
+}
+
+// owns says from when on a membership counts as an owner, if ever: direct, active, with the protected role and
+// without an end.
+func (m Member) owns() (from events.Time, ok bool) {
+	if m.Status != Active {
+		return 0, false
+	}
+	for _, g := range m.Grants {
+		if g.Until == 0 && slices.Contains(g.Roles, Owner) && (!ok || g.From < from) {
+			from, ok = g.From, true
+		}
+	}
+	return from, ok
 }
 
 func (a Account) withMember(m Member, h Happened) Account {
-	if old, ok := a.members.Get(m.User); ok && old.counts() {
-		a.owners--
+	if old, ok := a.members.Get(m.User); ok {
+		if _, owned := old.owns(); owned {
+			a = a.withoutOwner(m.User)
+		}
 	}
-	if m.counts() {
+	switch from, ok := m.owns(); {
+	case !ok:
+	case from <= h.At:
 		a.owners++
+	default:
+		a.later = append(slices.Clone(a.later), later{m.User, from})
 	}
 	m.Version = h.Pos
 	a.members = a.members.With(m.User, m)
 	return a
 }
 
+func (a Account) withoutOwner(user events.UserID) Account {
+	for n, l := range a.later {
+		if l.user == user {
+			a.later = slices.Delete(slices.Clone(a.later), n, n+1)
+			return a
+		}
+	}
+	a.owners--
+	return a
+}
+
 func (a Account) withInvitation(i Invitation, h Happened) Account {
 	i.Version = h.Pos
 	a.invitations = a.invitations.With(i.ID, i)
+	if by := i.By.User(); !by.IsZero() {
+		open, _ := a.open.Get(by)
+		if i.Status == Pending {
+			open = open.With(i.ID, struct{}{})
+		} else {
+			open = open.Without(i.ID)
+		}
+		if a.open = a.open.With(by, open); open.Len() == 0 {
+			a.open = a.open.Without(by)
+		}
+	}
 	return a
 }
 
@@ -159,9 +216,13 @@ func (a Account) evolve(h Happened) State {
 		return a.withInvitation(Invitation{ID: f.Invitation, Address: f.Address, Invitee: sealedAt(h, f.Invitee.Box),
 			Grants: f.Grants, By: h.By, Generation: f.Generation, ExpiresAt: f.ExpiresAt, Status: Pending, Delivery: "unsent"}, h)
 	case events.InvitationResent:
-		return a.changedInvitation(f.Invitation, h, func(i *Invitation) {
+		a = a.changedInvitation(f.Invitation, h, func(i *Invitation) {
 			i.Generation, i.ExpiresAt, i.Status, i.Noted, i.Delivery = f.Generation, f.To, Pending, false, "unsent"
 		})
+		i, _ := a.invitations.Get(f.Invitation)
+		s, _ := a.byAddress.Get(i.Address) // the one resent is the address's latest again, so that it gets no second one
+		s.invitation = i.ID
+		a.byAddress = a.byAddress.With(i.Address, s)
 	case events.InvitationRevoked:
 		return a.changedInvitation(f.Invitation, h, func(i *Invitation) { i.Status = Revoked })
 	case events.InvitationDeclined:

@@ -30,6 +30,7 @@ const (
 	AlreadyMember      Code = "already_member"
 	AlreadyInvited     Code = "already_invited"
 	AccountClosed      Code = "account_closed"
+	Inherited          Code = "inherited"
 )
 
 // Error is a refusal: the command did not happen, and why. Anything else that goes wrong is a fault.

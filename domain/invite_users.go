@@ -44,7 +44,7 @@ func (c InviteUsers) Decide(w *World, is Issued) error {
 	if err != nil {
 		return err
 	}
-	if a.Parent.IsZero() && !grantsOwn(grants) && !w.hasOwner(a) {
+	if a.Parent.IsZero() && !grantsOwn(lasting(grants)) && !w.hasOwner(a) {
 		return invalid("body.roles", "an account without an owner invites an owner first")
 	}
 	validity := c.ValidFor
@@ -83,11 +83,11 @@ func (w *World) invite(account events.AccountID, is Issued, n int, to *Addressee
 // hasOwner says whether the account has an active or an invited owner (SPEC 1.2). Without an active one it can
 // only have invitations for owners, so the walk is short.
 func (w *World) hasOwner(a Account) bool {
-	if a.owners > 0 {
+	if a.Owners(w.is.At) > 0 {
 		return true
 	}
 	for _, i := range a.invitations.All() {
-		if grantsOwn(i.Grants) && w.StatusOf(a.ID, i) == Pending {
+		if grantsOwn(lasting(i.Grants)) && w.StatusOf(a.ID, i) == Pending {
 			return true
 		}
 	}
@@ -114,10 +114,13 @@ func (c ResendInvitation) Decide(w *World, is Issued) error {
 	if err != nil {
 		return err
 	}
-	if status := w.StatusOf(c.Account, i); status != Expired {
+	switch status := w.StatusOf(c.Account, i); {
+	case status != Expired:
 		if err := w.alive(c.Account, i, i.Generation); err != nil {
 			return err
 		}
+	case !w.inviterMay(c.Account, i):
+		return refuse(InvitationRevoked, "whoever invited may not grant this any more: invite again")
 	}
 	if err := is.stale(i.Version); err != nil {
 		return err
@@ -149,25 +152,31 @@ func (c RevokeInvitation) Target() (events.AccountID, *events.Subject) {
 }
 
 func (c RevokeInvitation) Decide(w *World, is Issued) error {
-	var i Invitation
 	if is.system() {
-		i, _ = w.Account(c.Account).Invitation(c.Invitation)
-		if i.Status != Pending {
-			return nil
-		}
-	} else {
-		var err error
-		if _, i, err = w.mayHandle(c.Account, c.Invitation); err != nil {
-			return err
-		}
-		if err := is.stale(i.Version); err != nil {
-			return err
-		}
+		return c.follow(w)
 	}
-	switch i.Status {
-	case Accepted:
+	_, i, err := w.mayHandle(c.Account, c.Invitation)
+	if err != nil {
+		return err
+	}
+	if i.Status == Accepted {
 		return refuse(InvitationUsed, "this invitation has been accepted already")
-	case Revoked, Declined:
+	}
+	if err := is.stale(i.Version); err != nil {
+		return err
+	}
+	if i.Status != Pending {
+		return nil
+	}
+	w.record(events.OfAccount(c.Account), events.InvitationRevoked{Invitation: i.ID, Because: c.Because})
+	return nil
+}
+
+// follow writes as an event what every check has known by itself: that the inviter may not grant it any more. What
+// Roster revokes for another reason needs none.
+func (c RevokeInvitation) follow(w *World) error {
+	i, _ := w.Account(c.Account).Invitation(c.Invitation)
+	if i.Status != Pending || c.Because == events.BecauseInviterLostAccess && w.inviterMay(c.Account, i) {
 		return nil
 	}
 	w.record(events.OfAccount(c.Account), events.InvitationRevoked{Invitation: i.ID, Because: c.Because})
@@ -176,12 +185,17 @@ func (c RevokeInvitation) Decide(w *World, is Issued) error {
 
 // mayHandle is an invitation that whoever asks may resend or revoke.
 func (w *World) mayHandle(account events.AccountID, id events.InvitationID) (Account, Invitation, error) {
-	a, _, err := w.mayIn(account, UsersInvite)
+	a, access, err := w.sees(account)
 	if err != nil {
 		return a, Invitation{}, err
 	}
 	i, ok := a.Invitation(id)
-	if !ok {
+	switch {
+	case !ok && access.Holds(UsersRead):
+		return a, i, refuse(NotFound, "no such invitation")
+	case !access.Holds(UsersInvite):
+		return a, i, needs(UsersInvite)
+	case !ok:
 		return a, i, refuse(NotFound, "no such invitation")
 	}
 	return a, i, nil

@@ -25,7 +25,10 @@ func (c ChangeRole) Decide(w *World, is Issued) error {
 	if err != nil {
 		return err
 	}
-	if !access.covers(c.Grants) {
+	switch {
+	case is.self(c.User) && !m.lowers(c.Grants, a, is.At):
+		return refuse(ExceedsOwnAccess, "nobody can raise their own access")
+	case !is.self(c.User) && !access.covers(c.Grants):
 		return refuse(ExceedsOwnAccess, "nobody can grant more than they hold")
 	}
 	grants, err := checkGrants("body.roles", c.Grants)
@@ -35,15 +38,19 @@ func (c ChangeRole) Decide(w *World, is Issued) error {
 	if err := is.stale(m.Version); err != nil {
 		return err
 	}
+	if err := m.direct(); err != nil {
+		return err
+	}
 	if sameGrants(m.Grants, grants) {
 		return nil
 	}
 	after := m
 	after.Grants = grants
-	if err := a.keepsOwner(m, after); err != nil {
+	if err := a.keepsOwner(m, after, is.At); err != nil {
 		return err
 	}
 	w.record(events.OfAccount(c.Account), events.MembershipRoleChanged{User: c.User, From: m.Grants, To: grants})
+	w.endInvitationsOf(c.User, c.Account)
 	return nil
 }
 
@@ -61,7 +68,7 @@ func (c Suspend) Home(_ Issued) events.Boundary { return events.OfAccount(c.Acco
 func (c Suspend) Target() (events.AccountID, *events.Subject) { return onUser(c.Account, c.User) }
 
 func (c Suspend) Decide(w *World, is Issued) error {
-	if c.User == is.Actor.User() {
+	if is.self(c.User) {
 		return w.notOneself(c.Account, "nobody can suspend themselves")
 	}
 	a, m, _, err := w.mayChange(c.Account, c.User, UsersSuspend)
@@ -75,15 +82,19 @@ func (c Suspend) Decide(w *World, is Issued) error {
 	if err := is.stale(m.Version); err != nil {
 		return err
 	}
+	if err := m.direct(); err != nil {
+		return err
+	}
 	if m.Status == Suspended {
 		return nil
 	}
 	after := m
 	after.Status = Suspended
-	if err := a.keepsOwner(m, after); err != nil {
+	if err := a.keepsOwner(m, after, is.At); err != nil {
 		return err
 	}
 	w.record(events.OfAccount(c.Account), events.MembershipSuspended{User: c.User, Reason: reason})
+	w.endInvitationsOf(c.User, c.Account)
 	return nil
 }
 
@@ -107,6 +118,9 @@ func (c Reactivate) Decide(w *World, is Issued) error {
 	if err := is.stale(m.Version); err != nil {
 		return err
 	}
+	if err := m.direct(); err != nil {
+		return err
+	}
 	if m.Status == Active {
 		return nil
 	}
@@ -128,7 +142,7 @@ func (c Revoke) Home(_ Issued) events.Boundary { return events.OfAccount(c.Accou
 func (c Revoke) Target() (events.AccountID, *events.Subject) { return onUser(c.Account, c.User) }
 
 func (c Revoke) Decide(w *World, is Issued) error {
-	if c.User == is.Actor.User() {
+	if is.self(c.User) {
 		return w.notOneself(c.Account, "leave the account instead of revoking yourself")
 	}
 	a, m, _, err := w.mayChange(c.Account, c.User, UsersRevoke)
@@ -142,10 +156,14 @@ func (c Revoke) Decide(w *World, is Issued) error {
 	if err := is.stale(m.Version); err != nil {
 		return err
 	}
-	if err := a.keepsOwner(m, Member{}); err != nil {
+	if err := m.direct(); err != nil {
+		return err
+	}
+	if err := a.keepsOwner(m, Member{}, is.At); err != nil {
 		return err
 	}
 	w.record(events.OfAccount(c.Account), events.MembershipRevoked{User: c.User, Reason: reason})
+	w.endInvitationsOf(c.User, c.Account)
 	return nil
 }
 
@@ -166,13 +184,17 @@ func (c Leave) Decide(w *World, is Issued) error {
 	if !ok || m.Status == Revoked {
 		return refuse(NotFound, "no such account")
 	}
+	if m.Status == Suspended {
+		return errSuspended()
+	}
 	if err := is.stale(m.Version); err != nil {
 		return err
 	}
-	if err := a.keepsOwner(m, Member{}); err != nil {
+	if err := a.keepsOwner(m, Member{}, is.At); err != nil {
 		return err
 	}
 	w.record(events.OfAccount(c.Account), events.MembershipLeft{User: m.User})
+	w.endInvitationsOf(m.User, c.Account)
 	return nil
 }
 
@@ -180,26 +202,41 @@ func onUser(account events.AccountID, user events.UserID) (events.AccountID, *ev
 	return account, &events.Subject{Type: "user", ID: user.Any()}
 }
 
-// mayChange is a present member whom whoever asks may change: they hold the permission, and the member's access
-// gives nothing beyond their own (SPEC 3.4). Oneself needs no permission: the ceiling keeps one from rising.
+// mayChange is a member whom whoever asks may change: they hold the permission, and the member's access gives nothing
+// beyond their own (SPEC 3.4). To change one's own roles needs no permission: the ceiling keeps one from rising.
+// Whoever may not see the account's users is not told whether there is such a one. A member by an account above only
+// has no status here (see direct).
 func (w *World) mayChange(account events.AccountID, user events.UserID, p Permission) (Account, Member, Access, error) {
-	self := user == w.is.Actor.User()
-	need := p
-	if self {
-		need = UsersRead // whoever may see the account may lower themselves in it
-	}
-	a, access, err := w.mayIn(account, need)
+	a, access, err := w.sees(account)
 	if err != nil {
 		return a, Member{}, access, err
 	}
-	m, ok := a.Member(user)
-	switch {
-	case !ok || m.Status == Revoked:
+	m, _ := a.Member(user)
+	held := unended(m.Grants, w.is.At)
+	if m.Status != Active && m.Status != Suspended {
+		m = Member{User: user}
+		held = w.AccessOf(user, account).grants
+	}
+	lowering := w.is.self(user) && p == UsersChangeRole
+	switch known := m.Status != "" || len(held) > 0; {
+	case !known && access.Holds(UsersRead):
 		return a, m, access, refuse(NotFound, "no such user in this account")
-	case !self && !access.covers(m.Grants):
+	case !lowering && !access.Holds(p):
+		return a, m, access, needs(p)
+	case !known:
+		return a, m, access, refuse(NotFound, "no such user in this account")
+	case !lowering && !access.covers(held):
 		return a, m, access, refuse(ExceedsOwnAccess, "this user may do more than you")
 	}
 	return a, m, access, nil
+}
+
+// direct refuses to change here what comes from an account above (SPEC 3.1).
+func (m Member) direct() error {
+	if m.Status == "" {
+		return refuse(Inherited, "this user is a member of an account above: change it there")
+	}
+	return nil
 }
 
 // notOneself refuses what nobody may do to themselves, but tells strangers only that there is no such account.
@@ -211,8 +248,8 @@ func (w *World) notOneself(account events.AccountID, why string) error {
 }
 
 // keepsOwner refuses to take the last active owner from a root account (SPEC 3.7).
-func (a Account) keepsOwner(before, after Member) error {
-	if a.Parent.IsZero() && before.counts() && !after.counts() && a.owners == 1 {
+func (a Account) keepsOwner(before, after Member, at events.Time) error {
+	if a.Parent.IsZero() && before.counts(at) && !after.counts(at) && a.Owners(at) == 1 {
 		return refuse(LastActiveOwner, "the account would have no active owner left")
 	}
 	return nil

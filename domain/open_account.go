@@ -56,6 +56,9 @@ func (c OpenAccount) Decide(w *World, is Issued) error {
 		return invalid("body.name", "%s", checkName(name))
 	}
 	id := events.AccountID(is.ID(0))
+	if w.Account(id).Opened {
+		return nil // an idempotency key older than its memory: what was made under it stands
+	}
 	w.record(events.OfAccount(id), events.AccountOpened{Name: name, Profile: standardProfile})
 	if c.Owner != nil {
 		w.record(events.OfAccount(id), invitation(is, 1, *c.Owner, []events.Grant{{Roles: []string{Owner}}}, DefaultValidity))
@@ -67,7 +70,7 @@ func invitation(is Issued, n int, to Addressee, grants []events.Grant, validity 
 	return events.InvitationCreated{
 		Invitation: events.InvitationID(is.ID(n)),
 		Address:    to.ID,
-		Invitee:    events.For(to.Key, events.Invitee{Email: to.Email, PersonName: to.Name}),
+		Invitee:    events.For(to.Key, events.Invitee{Email: to.Email, PersonName: events.PersonName{First: tidy(to.Name.First), Last: tidy(to.Name.Last)}}),
 		Grants:     grants,
 		Generation: 1,
 		ExpiresAt:  is.At.Add(validity),
@@ -133,6 +136,18 @@ func checkName(name string) string {
 		return "a name has no control characters, line breaks or invisible direction marks"
 	}
 	return ""
+}
+
+// tidy makes a name that somebody wrote beside another's address into one that is allowed. Empty is allowed here.
+func tidy(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || hidden(r) {
+			return -1
+		}
+		return r
+	}, name)
+	runes := []rune(strings.TrimSpace(name))
+	return strings.TrimSpace(string(runes[:min(len(runes), maxName)]))
 }
 
 // hidden are characters that could break out of a line or fake another name: controls, line and paragraph

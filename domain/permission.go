@@ -91,31 +91,78 @@ func (a Access) Roles() []string { return rolesOf(a.grants) }
 
 // Permissions are Roster's own permissions, and extra ones granted directly, that the access includes.
 func (a Access) Permissions() []Permission {
-	list := append(OwnPermissions(), extras(a.grants)...)
-	slices.Sort(list[len(OwnPermissions()):])
-	list = slices.DeleteFunc(list, func(p Permission) bool { return !a.Holds(p) })
-	return slices.Compact(list)
+	own := OwnPermissions()
+	more := slices.DeleteFunc(extras(a.grants), func(p Permission) bool { return slices.Contains(own, p) })
+	slices.Sort(more)
+	held := slices.DeleteFunc(own, func(p Permission) bool { return !a.Holds(p) })
+	return append(held, slices.Compact(more)...)
 }
 
-// covers says whether grants give nothing beyond the access: the ceiling of SPEC 3.4, equal being allowed.
+// covers says whether grants give nothing beyond the access: the ceiling of SPEC 3.4, equal being allowed. What a
+// grant gives in sub-accounts too has to be held there as well.
 func (a Access) covers(grants []events.Grant) bool {
 	if a.all {
 		return true
 	}
-	if grantsOwn(grants) && !a.Owner() {
-		return false
+	var extending []events.Grant
+	for _, g := range a.grants {
+		if g.Inherit {
+			extending = append(extending, g)
+		}
 	}
-	for _, p := range append(append(OwnPermissions(), anyModule), extras(grants)...) {
-		if grantsHold(grants, p) && !a.Holds(p) {
+	for _, g := range grants {
+		held := a.grants
+		if g.Inherit {
+			held = extending
+		}
+		if !covered(g, held) {
 			return false
 		}
 	}
 	return true
 }
 
-// anyModule stands for all that the portal's own modules have, present and future: a role holds all or none of it
-// but for what only reads.
-const anyModule = "portal:change"
+// covered says whether a grant gives nothing beyond those held, as far as permissions go; only owners hold the
+// protected role.
+func covered(g events.Grant, held []events.Grant) bool {
+	one := []events.Grant{g}
+	if grantsOwn(one) && !grantsOwn(held) {
+		return false
+	}
+	for _, p := range append(append(OwnPermissions(), anyModule, anyReading), g.Permissions...) {
+		if grantsHold(one, p) && !grantsHold(held, p) {
+			return false
+		}
+	}
+	return true
+}
+
+// lowers says whether new grants of a membership give nothing beyond its old ones at any moment from at on, so that
+// whoever makes the change does not rise by it (SPEC 3.4).
+func (m Member) lowers(to []events.Grant, a Account, at events.Time) bool {
+	for _, g := range to {
+		var held []events.Grant
+		for _, h := range m.Grants {
+			reaches := !g.Inherit || extends(h, a)
+			begins := h.From <= max(g.From, at)
+			lasts := h.Until == 0 || g.Until != 0 && g.Until <= h.Until
+			if reaches && begins && lasts {
+				held = append(held, h)
+			}
+		}
+		if !covered(g, held) {
+			return false
+		}
+	}
+	return true
+}
+
+// anyModule and anyReading stand for all that the portal's own modules have, present and future: a role holds all or
+// none of it but for what only reads.
+const (
+	anyModule  = "portal:change"
+	anyReading = "portal:read"
+)
 
 func grantsHold(grants []events.Grant, p Permission) bool {
 	for i := range grants {
@@ -175,6 +222,20 @@ func current(grants []events.Grant, at events.Time) []events.Grant {
 	return grants
 }
 
+// lasting are the grants without an end: only those make an owner who counts (SPEC 3.7).
+func lasting(grants []events.Grant) []events.Grant {
+	return slices.DeleteFunc(slices.Clone(grants), func(g events.Grant) bool { return g.Until != 0 })
+}
+
+// unended are the grants that apply at a moment or will later.
+func unended(grants []events.Grant, at events.Time) []events.Grant {
+	ended := func(g events.Grant) bool { return g.Until != 0 && g.Until <= at }
+	if !slices.ContainsFunc(grants, ended) {
+		return grants
+	}
+	return slices.DeleteFunc(slices.Clone(grants), ended)
+}
+
 // sameGrants says whether two lists give the same.
 func sameGrants(a, b []events.Grant) bool {
 	return slices.EqualFunc(a, b, func(x, y events.Grant) bool {
@@ -183,11 +244,17 @@ func sameGrants(a, b []events.Grant) bool {
 	})
 }
 
+// maxGrants bounds what one membership holds, so that a command on it fits into a commit.
+const maxGrants = 50
+
 // checkGrants validates the shape of grants and puts them into the one order in which they are written: known
 // roles only, each once; at least one role or permission; a permission as module:action.
 func checkGrants(location string, grants []events.Grant) ([]events.Grant, error) {
-	if len(grants) == 0 {
+	switch {
+	case len(grants) == 0:
 		return nil, invalid(location, "say which roles: any of %s", strings.Join(Roles(), ", "))
+	case len(grants) > maxGrants:
+		return nil, invalid(location, "a membership has at most %d grants", maxGrants)
 	}
 	out := make([]events.Grant, len(grants))
 	for i, g := range grants {

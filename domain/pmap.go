@@ -22,7 +22,7 @@ type pnode[K ~[16]byte, V any] struct {
 // pslot is an entry, or a node one level down.
 type pslot[K ~[16]byte, V any] struct {
 	key  K
-	val  V
+	val  *V // apart, so that changing an entry copies little of its neighbours
 	down *pnode[K, V]
 }
 
@@ -49,7 +49,7 @@ func (m pmap[K, V]) Get(k K) (V, bool) {
 		if shift > pmaxshift {
 			for i := range n.slots {
 				if n.slots[i].key == k {
-					return n.slots[i].val, true
+					return *n.slots[i].val, true
 				}
 			}
 			break
@@ -61,7 +61,7 @@ func (m pmap[K, V]) Get(k K) (V, bool) {
 		s := &n.slots[bits.OnesCount32(n.bitmap&(bit-1))]
 		if s.down == nil {
 			if s.key == k {
-				return s.val, true
+				return *s.val, true
 			}
 			break
 		}
@@ -73,7 +73,7 @@ func (m pmap[K, V]) Get(k K) (V, bool) {
 
 // With is the map with one value set.
 func (m pmap[K, V]) With(k K, v V) pmap[K, V] {
-	root, grown := m.root.with(k, v, phash(k), 0)
+	root, grown := m.root.with(k, &v, phash(k), 0)
 	if grown {
 		m.n++
 	}
@@ -81,7 +81,7 @@ func (m pmap[K, V]) With(k K, v V) pmap[K, V] {
 	return m
 }
 
-func (n *pnode[K, V]) with(k K, v V, h uint64, shift uint) (*pnode[K, V], bool) {
+func (n *pnode[K, V]) with(k K, v *V, h uint64, shift uint) (*pnode[K, V], bool) {
 	if n == nil {
 		n = &pnode[K, V]{}
 	}
@@ -192,7 +192,7 @@ func (n *pnode[K, V]) all(yield func(K, V) bool) bool {
 			if !s.down.all(yield) {
 				return false
 			}
-		} else if !yield(s.key, s.val) {
+		} else if !yield(s.key, *s.val) {
 			return false
 		}
 	}

@@ -40,7 +40,7 @@ func (c ReserveAttempt) Decide(w *World, is Issued) error {
 	}
 	if failed >= maxAttempts {
 		e := refuse(RateLimited, "too many failed sign-ins: try again later")
-		e.Retry = int((attemptWindow - is.At.Sub(first)) / time.Second)
+		e.Retry = int((attemptWindow - is.At.Sub(first) + time.Second - 1) / time.Second)
 		return e
 	}
 	w.record(events.OfAttempts(c.Subject), events.SigninAttempted{Factor: c.Factor, Refused: c.Refused})

@@ -64,7 +64,7 @@ func (u User) evolve(h Happened) State {
 	case events.SessionStarted:
 		u.sessions = u.sessions.With(f.Session, Session{f.Session, f.TokenHash, h.At, f.ExpiresAt})
 		if !f.Attempt.IsZero() {
-			from := max(0, len(u.succeeded)+1-maxAttempts)
+			from := max(0, len(u.succeeded)+1-2*maxAttempts) // as many as the attempts that are kept
 			u.succeeded = append(append([]events.CommitID{}, u.succeeded[from:]...), f.Attempt)
 		}
 	case events.SessionEnded:

@@ -44,6 +44,9 @@ func (is Issued) stale(version uint64) error {
 // operator says that the operator asks, who may do everything.
 func (is Issued) operator() bool { return is.Actor.Type == events.ByOperator }
 
+// self says that a user asks for something on themselves.
+func (is Issued) self(user events.UserID) bool { return !user.IsZero() && user == is.Actor.User() }
+
 // system says that a part of Roster asks.
 func (is Issued) system() bool { return is.Actor.Type == events.BySystem }
 
@@ -102,6 +105,9 @@ func NewWorld(is Issued, base func(events.Boundary) (State, bool)) *World {
 func (w *World) state(b events.Boundary) State {
 	if s, ok := w.overlay[b]; ok {
 		return s
+	}
+	if b.Nobody() { // such as the user of a caller who is none
+		return Empty(b)
 	}
 	s, ok := w.base(b)
 	if !ok {

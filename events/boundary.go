@@ -67,6 +67,17 @@ func ParseBoundary(s string) (Boundary, error) {
 // IsZero says that no boundary is named.
 func (b Boundary) IsZero() bool { return b.Kind == "" }
 
+// Nobody says that the boundary is of a kind that has an id and has none: nothing can ever have happened in it, and
+// no log has a subject for it.
+func (b Boundary) Nobody() bool {
+	switch b.Kind {
+	case AccountBoundary, UserBoundary, AddressBoundary, AttemptsBoundary:
+		return b.ID.IsZero()
+	case TreeBoundary, PortalBoundary, SystemBoundary:
+	}
+	return false
+}
+
 func (b Boundary) String() string {
 	if b.ID.IsZero() {
 		return string(b.Kind)

@@ -104,12 +104,18 @@ func fact[T Event]() entry {
 		kind: zero.kind(),
 		decode: func(data []byte, sealed map[string]Box) (Event, error) {
 			f := new(T)
+			if len(data) == 0 || data[0] != '{' { // null would read as a fact without any data
+				return nil, fmt.Errorf("%w: the data of %s is no object", ErrCorrupt, zero.kind())
+			}
 			if err := json.Unmarshal(data, f); err != nil {
 				return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 			}
 			found := 0
 			for _, p := range partsOf(f) {
 				if box, ok := sealed[p.name]; ok {
+					if box.K.IsZero() || len(box.B) == 0 {
+						return nil, fmt.Errorf("%w: part %q of %s has no key or no ciphertext", ErrCorrupt, p.name, zero.kind())
+					}
 					*p.box() = box
 					found++
 				}
@@ -143,7 +149,7 @@ func encodeFact(e Event) (wireFact, error) {
 		if p.absent() {
 			continue
 		}
-		if len(p.box().B) == 0 {
+		if p.box().K.IsZero() || len(p.box().B) == 0 {
 			return wireFact{}, fmt.Errorf("%s: part %q is not sealed", k, p.name)
 		}
 		if w.Sealed == nil {

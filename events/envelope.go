@@ -152,6 +152,12 @@ type wireCommit struct {
 	Facts    []wireFact `json:"facts"`
 }
 
+// incomplete says that something is missing that every envelope has.
+func (w wireCommit) incomplete() bool {
+	return w.Log.IsZero() || w.ID.IsZero() || w.At.IsZero() || len(w.Facts) == 0 || w.Actor.Type == "" ||
+		w.Cmd.ID.IsZero() || w.Cmd.Name == "" || w.Cmd.Part < 1 || w.Cmd.Parts < w.Cmd.Part
+}
+
 type wireFact struct {
 	Type   string          `json:"type"`
 	V      int             `json:"v"`
@@ -160,7 +166,7 @@ type wireFact struct {
 }
 
 // Encode writes the payload of a log message. Every sealed part must have been sealed; a commit without facts or
-// over MaxCommitBytes is an error.
+// over MaxCommitBytes is an error, and so is one that Decode would refuse as incomplete.
 func Encode(c Commit) ([]byte, error) {
 	if len(c.Facts) == 0 {
 		return nil, fmt.Errorf("encode %s: a commit without facts", c.Boundary)
@@ -173,6 +179,9 @@ func Encode(c Commit) ([]byte, error) {
 			return nil, fmt.Errorf("encode %s: %w", c.Boundary, err)
 		}
 		w.Facts = append(w.Facts, fact)
+	}
+	if w.incomplete() || c.Boundary.IsZero() || c.Boundary.Nobody() {
+		return nil, fmt.Errorf("encode %s: an envelope has log, id, boundary, time, command and actor", c.Boundary)
 	}
 	payload, err := json.Marshal(w)
 	if err != nil {
@@ -205,11 +214,11 @@ func Decode(r Record) (Commit, error) {
 	switch {
 	case w.V > EnvelopeVersion:
 		return fail(fmt.Errorf("envelope version %d: %w", w.V, ErrUnknown))
-	case w.V != EnvelopeVersion, w.Log.IsZero(), w.ID.IsZero(), w.At.IsZero(), len(w.Facts) == 0, w.Actor.Type == "":
+	case w.V != EnvelopeVersion, w.incomplete():
 		return fail(fmt.Errorf("%w: incomplete envelope", ErrCorrupt))
 	case w.Boundary != r.Boundary:
 		return fail(fmt.Errorf("%w: payload of boundary %s", ErrCorrupt, w.Boundary))
-	case dec.More():
+	case dec.InputOffset() != int64(len(r.Payload)):
 		return fail(fmt.Errorf("%w: bytes behind the envelope", ErrCorrupt))
 	}
 	c := Commit{r.Pos, r.Hash(), w.Log, w.ID, w.Boundary, w.Prev, w.At, w.Cmd, w.Batch, w.Actor, w.Behalf,

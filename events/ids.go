@@ -24,7 +24,7 @@ type (
 )
 
 // ParseID reads the one written form: 36 characters, lower case, hyphens in place. Anything else is an error,
-// so that a parsed id can stand in a subject as it is.
+// so that a parsed id can stand in a subject as it is; so is the zero id, which names nothing.
 func ParseID[Of any](s string) (ID[Of], error) {
 	var id ID[Of]
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
@@ -42,6 +42,9 @@ func ParseID[Of any](s string) (ID[Of], error) {
 	}
 	if _, err := hex.Decode(id[:], src); err != nil {
 		return ID[Of]{}, err
+	}
+	if id.IsZero() {
+		return id, fmt.Errorf("not an id: the zero UUID names nothing")
 	}
 	return id, nil
 }

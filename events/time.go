@@ -53,7 +53,7 @@ func (t *Time) UnmarshalText(b []byte) error {
 		return nil
 	}
 	parsed, err := time.Parse(timeForm, string(b))
-	if err != nil || parsed.UTC().Format(timeForm) != string(b) {
+	if err != nil || parsed.UTC().Format(timeForm) != string(b) || TimeOf(parsed) == 0 {
 		return fmt.Errorf("not a time: want UTC with six digits, such as 2026-01-02T03:04:05.123456Z")
 	}
 	*t = TimeOf(parsed)

@@ -10,7 +10,8 @@ import (
 	"roster/events"
 )
 
-// keyedFor is how long a boundary remembers what was done under an idempotency key.
+// keyedFor is how long an idempotency key counts. A boundary remembers its keys for twice as long, so that one used
+// anew is known to be, and its commits get other ids.
 const keyedFor = 30 * 24 * time.Hour
 
 // snapshot is a boundary at one moment: its state and its last commit.
@@ -73,23 +74,36 @@ func (c *cache) ifKnown(b events.Boundary) *boundary {
 
 // now is the boundary as the log has it, loading what is not yet there.
 func (a *App) now(ctx context.Context, b events.Boundary) (snapshot, error) {
-	e := a.cache.of(b)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.loaded {
-		if err := a.catchUp(ctx, b, e); err != nil {
-			return snapshot{}, err
-		}
+	if b.Nobody() {
+		return snapshot{state: domain.Empty(b)}, nil
 	}
-	return e.snapshot, nil
+	var s snapshot
+	err := a.loaded(ctx, b, func(e *boundary) { s = e.snapshot })
+	return s, err
 }
 
-// refresh reads what others have appended since.
-func (a *App) refresh(ctx context.Context, b events.Boundary) error {
+// loaded shows a boundary under its lock, loading what is not yet there, or may have been written by others. What it is shown stays so for as long as it
+// looks, even when the cache drops the boundary meanwhile.
+func (a *App) loaded(ctx context.Context, b events.Boundary, look func(*boundary)) error {
 	e := a.cache.of(b)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return a.catchUp(ctx, b, e)
+	if !e.loaded || a.shared {
+		if err := a.catchUp(ctx, b, e); err != nil {
+			return err
+		}
+	}
+	look(e)
+	return nil
+}
+
+// refresh reads what others have appended since, and answers the position of the boundary's last commit.
+func (a *App) refresh(ctx context.Context, b events.Boundary) (uint64, error) {
+	e := a.cache.of(b)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	err := a.catchUp(ctx, b, e)
+	return e.pos, err
 }
 
 func (a *App) catchUp(ctx context.Context, b events.Boundary, e *boundary) error {
@@ -127,7 +141,7 @@ func (e *boundary) apply(c events.Commit) error {
 	e.pos, e.hash, e.at = c.Pos, c.Hash, c.At
 	if c.Cmd.MAC != "" {
 		for id, k := range e.keyed {
-			if c.At.Sub(k.at) > keyedFor {
+			if c.At.Sub(k.at) > 2*keyedFor {
 				delete(e.keyed, id)
 			}
 			break // one look a commit keeps pace with one entry a commit
@@ -152,13 +166,7 @@ func (a *App) applied(c events.Commit) {
 }
 
 // repeated finds what has been done under an idempotency key in a boundary.
-func (a *App) repeated(ctx context.Context, b events.Boundary, id events.CommitID, now events.Time) (uint64, bool, error) {
-	if _, err := a.now(ctx, b); err != nil {
-		return 0, false, err
-	}
-	e := a.cache.of(b)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	k, ok := e.keyed[id]
-	return k.pos, ok && now.Sub(k.at) <= keyedFor, nil
+func (a *App) repeated(ctx context.Context, b events.Boundary, id events.CommitID) (k keyedCommit, ok bool, err error) {
+	err = a.loaded(ctx, b, func(e *boundary) { k, ok = e.keyed[id] })
+	return k, ok, err
 }

@@ -26,6 +26,7 @@ type App struct {
 	build  string
 	logger *slog.Logger
 	logID  events.LogID
+	shared bool
 	cache  *cache
 	quiet  suppressed
 }
@@ -37,8 +38,9 @@ type Config struct {
 	MACs   MACs
 	Clock  func() time.Time // nil: the system's
 	Build  string           // version of the program, noted in each commit
-	Logger *slog.Logger
-	Cache  int // boundaries kept in memory; 0: 200,000
+	Logger *slog.Logger     // nil: nobody is told
+	Shared bool             // others write to the log as well: whatever is decided or answered is read from it first
+	Cache  int              // boundaries kept in memory; 0: 200,000
 }
 
 // Call is who asks for a command, and how.
@@ -60,6 +62,7 @@ type Result struct {
 	Position uint64          // of the last commit written; where nothing was, of the boundary as it was decided on
 	Commits  []events.Commit // in the order of the log; nil when it was so already
 	Repeat   bool            // it had been done before, under the same idempotency key
+	Outcomes []string        // of a bulk's items, in order, whether or not anything was written
 }
 
 // ErrIdempotency: the idempotency key has been used for a different request.
@@ -73,7 +76,10 @@ func NewApp(c Config) *App {
 	if c.Cache == 0 {
 		c.Cache = 200_000
 	}
-	return &App{log: c.Log, sealer: c.Sealer, macs: c.MACs, clock: c.Clock, build: c.Build, logger: c.Logger, cache: newCache(c.Cache)}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &App{log: c.Log, sealer: c.Sealer, macs: c.MACs, clock: c.Clock, build: c.Build, logger: c.Logger, shared: c.Shared, cache: newCache(c.Cache)}
 }
 
 // LogID is the id of the log, known after Start.
@@ -96,6 +102,13 @@ func (a *App) Do(ctx context.Context, call Call, cmd domain.Command) (Result, er
 // DoParts carries out one command that was cut into parts, each an appended commit of its own and idempotent alone.
 // It stops at the first part that fails; what came before stays done and is found again under the same key.
 func (a *App) DoParts(ctx context.Context, call Call, parts ...domain.Command) ([]Result, error) {
+	switch call.Actor.Type {
+	case "":
+		return nil, errors.New("a command without an actor")
+	case events.ByAnonymous:
+		call.Key = "" // whoever else sends the same key is somebody else
+	case events.ByUser, events.ByKey, events.ByOperator, events.ByLink, events.ByIDP, events.BySystem:
+	}
 	var command events.CommitID
 	if _, err := rand.Read(command[:]); err != nil {
 		return nil, err
@@ -105,7 +118,7 @@ func (a *App) DoParts(ctx context.Context, call Call, parts ...domain.Command) (
 		t := &try{App: a, call: call, cmd: cmd, command: command, part: i + 1, parts: len(parts), since: a.clock()}
 		r, err := t.run(ctx)
 		if err != nil {
-			a.noteRefusal(ctx, call, cmd, err)
+			a.noteRefusal(ctx, call, command, cmd, err)
 			return results, err
 		}
 		command = r.Command
@@ -124,6 +137,7 @@ type try struct {
 	since       time.Time
 
 	home   events.Boundary
+	adrift []Write  // appended, and nobody knows whether it arrives
 	random [16]byte // what an unkeyed commit's ids are made of, the same at every try
 	fresh  [][16]byte
 }
@@ -163,58 +177,88 @@ func (t *try) run(ctx context.Context) (Result, error) {
 	if _, err := rand.Read(t.random[:]); err != nil {
 		return Result{}, err
 	}
+	t.place()
+	turn := t.cache.of(t.home).deciding
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return Result{}, fmt.Errorf("%s: %w: %w", t.cmd.Name(), ErrUnavailable, ctx.Err())
+	}
+	for attempt := 0; ; attempt++ {
+		r, done, err := t.once(ctx)
+		if err == nil && !done {
+			if err = pause(ctx, attempt); err != nil {
+				err = fmt.Errorf("%s: %w: %w", t.cmd.Name(), ErrUnavailable, err)
+			}
+		}
+		switch {
+		case err != nil && t.adrift != nil: // whatever stands in the way now, it may have been done
+			return Result{}, fmt.Errorf("%s: %w: %v", t.cmd.Name(), ErrUnknownOutcome, err)
+		case done || err != nil:
+			return r, err
+		}
+	}
+}
+
+// place finds the command's home and its id.
+func (t *try) place() {
 	t.home = t.cmd.Home(domain.Issued{ID: t.id})
 	if t.call.Key != "" {
 		t.command = events.CommitIDOf(t.home, t.caller(), t.call.Key, 0)
 	}
-	place := t.cache.of(t.home)
-	select {
-	case place.deciding <- struct{}{}:
-		defer func() { <-place.deciding }()
-	case <-ctx.Done():
-		return Result{}, fmt.Errorf("%s: %w: %w", t.cmd.Name(), ErrUnavailable, ctx.Err())
-	}
+}
 
-	for attempt := 0; ; attempt++ {
-		if t.clock().Sub(t.since) > tooOld {
-			return Result{}, fmt.Errorf("%s: still in conflict after %s: %w", t.cmd.Name(), tooOld, ErrUnavailable)
-		}
-		if r, done, err := t.before(ctx); done || err != nil {
-			return r, err
-		}
-		world, states, err := t.decide(ctx)
-		if err != nil {
-			return Result{}, err
-		}
-		if len(world.Written()) == 0 {
-			s, err := t.now(ctx, t.home)
-			return Result{Command: t.command, Position: s.pos}, err
-		}
-		writes, commits, err := t.seal(ctx, world, states)
-		if err != nil {
-			return Result{}, err
-		}
-		positions, err := t.log.Append(ctx, writes...)
-		switch {
-		case err == nil:
-			return t.acknowledged(writes, commits, positions), nil
-		case errors.Is(err, ErrConflict), errors.Is(err, ErrUnknownOutcome):
-			r, found, lookErr := t.look(ctx, writes, commits)
-			switch {
-			case lookErr != nil:
-				return Result{}, fmt.Errorf("%s: %w: %w", t.cmd.Name(), ErrUnknownOutcome, lookErr)
-			case found:
-				return r, nil
-			case errors.Is(err, ErrUnknownOutcome):
-				// It may still arrive: the next try compares on the same positions, so at most one of them counts.
-			}
-		default:
-			return Result{}, fmt.Errorf("%s: %w", t.cmd.Name(), err)
-		}
-		if err := pause(ctx, attempt); err != nil {
-			return Result{}, fmt.Errorf("%s: %w: %w", t.cmd.Name(), ErrUnknownOutcome, err)
+// once goes once through the loop. Neither done nor an error: somebody was faster, or the log did not answer.
+func (t *try) once(ctx context.Context) (r Result, done bool, err error) {
+	if t.adrift != nil {
+		if r, found, err := t.look(ctx, t.adrift); found || err != nil {
+			return r, found, err
 		}
 	}
+	if t.clock().Sub(t.since) > tooOld {
+		return Result{}, false, fmt.Errorf("%s: not done within %s: %w", t.cmd.Name(), tooOld, ErrUnavailable)
+	}
+	if r, done, err := t.before(ctx); done || err != nil {
+		return r, done, err
+	}
+	world, states, err := t.decide(ctx)
+	if t.shared && (err != nil || len(world.Written()) == 0) {
+		// Under its key another process may have done it since the look before: that is then why.
+		if r, done, err := t.before(ctx); done || errors.Is(err, ErrIdempotency) {
+			return r, done, err
+		}
+	}
+	if err != nil {
+		return Result{}, false, err
+	}
+	if len(world.Written()) == 0 {
+		s, err := t.now(ctx, t.home)
+		if err != nil {
+			return Result{}, false, unavailable(err)
+		}
+		return Result{Command: t.command, Position: s.pos, Outcomes: world.Outcomes()}, true, nil
+	}
+	writes, commits, err := t.seal(ctx, world, states)
+	if err != nil {
+		return Result{}, false, err
+	}
+	positions, err := t.log.Append(ctx, writes...)
+	switch {
+	case err == nil:
+		return t.acknowledged(writes, commits, positions), true, nil
+	case errors.Is(err, ErrUnknownOutcome):
+		// It may still arrive: the next try compares on the same positions, so at most one of them counts.
+		t.adrift = writes
+		return t.look(ctx, writes)
+	case errors.Is(err, ErrConflict):
+		r, found, err := t.look(ctx, writes)
+		if err != nil && !errors.Is(err, ErrIdempotency) {
+			err = fmt.Errorf("%s: %w: %w", t.cmd.Name(), ErrUnknownOutcome, err)
+		}
+		return r, found, err
+	}
+	return Result{}, false, fmt.Errorf("%s: %w", t.cmd.Name(), err)
 }
 
 // pause waits a little before the next try, longer each time.
@@ -257,10 +301,31 @@ func (t *try) decide(ctx context.Context) (*domain.World, map[events.Boundary]sn
 				at, again = s.at, true
 			}
 		}
+		if !again && (err != nil || len(world.Written()) == 0) {
+			var fault error
+			if again, fault = t.movedOn(ctx, states); fault != nil {
+				return nil, nil, unavailable(fault)
+			}
+		}
 		if !again {
 			return world, states, err
 		}
 	}
+}
+
+// movedOn looks whether what was decided on is still so, and brings it up to date. What is appended is compared; what
+// is refused, or is so already, has to hold at one moment too, not on one boundary before and on another after
+// somebody's commit to both.
+func (t *try) movedOn(ctx context.Context, states map[events.Boundary]snapshot) (moved bool, err error) {
+	for b, old := range states {
+		s, err := t.now(ctx, b)
+		if err != nil {
+			return false, err
+		}
+		moved = moved || s.pos != old.pos
+		states[b] = s
+	}
+	return moved, nil
 }
 
 // unavailable makes a state that cannot be read an honest 503.
@@ -269,58 +334,6 @@ func unavailable(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
-
-// before looks whether the command has been done already under its key.
-func (t *try) before(ctx context.Context) (Result, bool, error) {
-	if t.call.Key == "" {
-		return Result{}, false, nil
-	}
-	id := t.commitID(t.home)
-	pos, ok, err := t.repeated(ctx, t.home, id, t.Now())
-	if err != nil || !ok {
-		return Result{}, false, err
-	}
-	commits, err := t.commitsAt(ctx, t.home, pos)
-	if err != nil {
-		return Result{}, true, unavailable(err)
-	}
-	for _, c := range commits {
-		if c.ID == id && !t.macs.VerifyMAC(t.call.Request, c.Cmd.MAC) {
-			return Result{}, true, ErrIdempotency
-		}
-	}
-	return Result{Command: t.command, Position: commits[len(commits)-1].Pos, Commits: commits, Repeat: true}, true, nil
-}
-
-// commitsAt reads the commit at a position, and with it the others of its batch.
-func (a *App) commitsAt(ctx context.Context, b events.Boundary, pos uint64) ([]events.Commit, error) {
-	records, err := a.log.Boundary(ctx, b, pos-1)
-	if err != nil {
-		return nil, err
-	}
-	if len(records) == 0 || records[0].Pos != pos {
-		return nil, fmt.Errorf("position %d of %s is gone", pos, b)
-	}
-	c, err := events.Decode(records[0])
-	if err != nil || c.Batch == nil {
-		return []events.Commit{c}, err
-	}
-	first := pos - uint64(c.Batch.N) // the messages of a batch stand one behind the other
-	records, err = a.log.Read(ctx, first, c.Batch.Of)
-	if err != nil {
-		return nil, err
-	}
-	if len(records) < c.Batch.Of {
-		return nil, fmt.Errorf("batch at position %d is cut: %w", first+1, events.ErrCorrupt)
-	}
-	commits := make([]events.Commit, c.Batch.Of)
-	for i, r := range records[:c.Batch.Of] {
-		if commits[i], err = events.Decode(r); err != nil {
-			return nil, err
-		}
-	}
-	return commits, nil
 }
 
 // seal makes the decided facts into commits that can be appended.
@@ -410,7 +423,11 @@ func (t *try) origin(ctx context.Context, b events.Boundary, commit events.Commi
 // acknowledged moves the cache on by what the log has taken.
 func (t *try) acknowledged(writes []Write, commits []events.Commit, positions []uint64) Result {
 	r := Result{Command: t.command, Commits: commits}
+	t.adrift = nil
 	for i := range commits {
+		if commits[i].Boundary == t.home {
+			r.Outcomes = commits[i].Cmd.Outcomes
+		}
 		commits[i].Pos = positions[i]
 		commits[i].Hash = events.Record{Pos: positions[i], Boundary: commits[i].Boundary, Payload: writes[i].Payload}.Hash()
 		r.Position = max(r.Position, positions[i])
@@ -431,39 +448,4 @@ func forget(facts []events.Event) []events.Event {
 		kept[i] = f
 	}
 	return kept
-}
-
-// look reads what the boundaries have become, and whether the very commits stand there: a lost acknowledgement.
-func (t *try) look(ctx context.Context, writes []Write, commits []events.Commit) (Result, bool, error) {
-	var positions []uint64
-	for _, w := range writes {
-		records, err := t.log.Boundary(ctx, w.Boundary, w.After)
-		if err != nil {
-			return Result{}, false, err
-		}
-		for _, r := range records {
-			c, err := events.Decode(r)
-			if err != nil {
-				return Result{}, false, err
-			}
-			if c.ID == w.ID {
-				positions = append(positions, r.Pos)
-			}
-		}
-		if err := t.refresh(ctx, w.Boundary); err != nil {
-			return Result{}, false, err
-		}
-	}
-	switch len(positions) {
-	case 0:
-		return Result{}, false, nil
-	case len(writes):
-		// Read back what was stored: another try of the same keyed command may have written it.
-		stored, err := t.commitsAt(ctx, writes[0].Boundary, positions[0])
-		if err != nil {
-			return Result{}, false, err
-		}
-		return Result{Command: t.command, Position: stored[len(stored)-1].Pos, Commits: stored}, true, nil
-	}
-	return Result{}, false, fmt.Errorf("%s: %d of %d parts of an atomic batch are there: %w", t.cmd.Name(), len(positions), len(writes), events.ErrCorrupt)
 }

@@ -20,27 +20,37 @@ var ErrOtherKeyring = errors.New("this log was written under another keyring: st
 
 // Start makes the log's first fact, or checks that the log belongs to this keyring. first says that the log is new.
 func (a *App) Start(ctx context.Context, fingerprint string) (first bool, err error) {
-	records, err := a.log.Boundary(ctx, events.System(), 0)
+	last, err := a.log.Last(ctx) // first: another process may begin the log meanwhile
 	if err != nil {
 		return false, fmt.Errorf("start: %w", err)
 	}
-	if len(records) > 0 {
+	records, err := a.log.Boundary(ctx, events.System(), 0)
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("start: %w", err)
+	case len(records) > 0:
 		c, err := events.Decode(records[0])
 		if err != nil {
 			return false, fmt.Errorf("start: %w", err)
 		}
 		a.logID = c.Log
-	} else {
-		last, err := a.log.Last(ctx)
-		if err != nil || last > 0 {
-			return false, errors.Join(fmt.Errorf("the log holds %d commits and does not begin with log.started: %w", last, events.ErrCorrupt), err)
-		}
+	case last > 0:
+		return false, fmt.Errorf("the log holds %d commits and does not begin with log.started: %w", last, events.ErrCorrupt)
+	default:
 		a.logID = events.LogID(uuid.Must(uuid.NewV7()))
 	}
 	r, err := a.Do(ctx, Call{Actor: System("roster")}, domain.StartLog{Incarnation: events.AnyID(uuid.Must(uuid.NewV7())), Keyring: fingerprint})
 	if err != nil {
 		return false, fmt.Errorf("start: %w", err)
 	}
+	if records, err = a.log.Boundary(ctx, events.System(), 0); err != nil {
+		return false, fmt.Errorf("start: %w", err)
+	}
+	c, err := events.Decode(records[0]) // another process may have been faster: then the log has its id
+	if err != nil {
+		return false, fmt.Errorf("start: %w", err)
+	}
+	a.logID = c.Log
 	s, err := a.now(ctx, events.System())
 	if err != nil {
 		return false, err
@@ -132,7 +142,7 @@ func (s *suppressed) add(subject events.AnyID, n int) {
 
 // noteRefusal writes down that a user was refused for lack of rights. That it could not be written changes nothing
 // for the caller, who was refused anyway; it is told to the operator.
-func (a *App) noteRefusal(ctx context.Context, call Call, cmd domain.Command, why error) {
+func (a *App) noteRefusal(ctx context.Context, call Call, command events.CommitID, cmd domain.Command, why error) {
 	var refusal *domain.Error
 	user := call.Actor.User()
 	if user.IsZero() || !errors.As(why, &refusal) || !refusal.DeniesRights() {
@@ -144,7 +154,7 @@ func (a *App) noteRefusal(ctx context.Context, call Call, cmd domain.Command, wh
 	}
 	note.Refused = a.quiet.take(note.Subject)
 	call.Key, call.IfMatch = "", nil
-	t := &try{App: a, call: call, cmd: note, part: 1, parts: 1, since: a.clock()}
+	t := &try{App: a, call: call, cmd: note, command: command, part: 1, parts: 1, since: a.clock()}
 	if _, err := t.run(ctx); err != nil {
 		a.quiet.add(note.Subject, note.Refused+1)
 		if !errors.As(err, &refusal) {

@@ -198,18 +198,20 @@ func (a *Access) Holder(ctx context.Context, email string) (u domain.User, ok bo
 func (a *Access) reserve(ctx context.Context, call handlers.Call, cmd domain.ReserveAttempt) (events.CommitID, error) {
 	a.mu.Lock()
 	cmd.Refused = a.refused[cmd.Subject]
+	delete(a.refused, cmd.Subject)
 	a.mu.Unlock()
 	r, err := a.app.Do(ctx, call, cmd)
-	var refusal *domain.Error
-	switch {
-	case err == nil:
-		a.mu.Lock()
-		delete(a.refused, cmd.Subject)
-		a.mu.Unlock()
+	if err == nil {
 		return r.Commits[0].ID, nil
-	case errors.As(err, &refusal):
+	}
+	left := cmd.Refused
+	var refusal *domain.Error
+	if errors.As(err, &refusal) {
+		left++
+	}
+	if left > 0 {
 		a.mu.Lock()
-		a.refused[cmd.Subject]++
+		a.refused[cmd.Subject] += left
 		a.mu.Unlock()
 	}
 	return events.CommitID{}, err

@@ -33,15 +33,41 @@ func Normalize(s string) (string, error) {
 	if len(local) > maxLocal || !isDotAtom(local) {
 		return "", fmt.Errorf("%w: what stands before the @ is not allowed", ErrInvalid)
 	}
-	profile := idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.Transitional(false))
-	domain, err := profile.ToASCII(strings.TrimSuffix(domain, "."))
-	if err != nil || !strings.Contains(domain, ".") || strings.Trim(domain, "0123456789.") == "" {
-		return "", fmt.Errorf("%w: what stands behind the @ is no domain", ErrInvalid)
-	}
-	if len(local)+1+len(domain) > maxAddress {
+	if len(domain) > 4*maxAddress { // no domain is as long, however it is written; encoding a long label is slow
 		return "", fmt.Errorf("%w: longer than 254 characters", ErrInvalid)
 	}
-	return strings.ToLower(local) + "@" + strings.ToLower(domain), nil
+	profile := idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.Transitional(false))
+	domain, err := profile.ToASCII(domain)
+	domain = strings.ToLower(strings.TrimSuffix(domain, ".")) // the root's, which may have been typed as U+3002
+	switch {
+	case err != nil, !strings.Contains(domain, "."), strings.HasSuffix(domain, "."), strings.Trim(domain, "0123456789.") == "", mixed(domain):
+		return "", fmt.Errorf("%w: what stands behind the @ is no domain", ErrInvalid)
+	case len(local)+1+len(domain) > maxAddress:
+		return "", fmt.Errorf("%w: longer than 254 characters", ErrInvalid)
+	}
+	return strings.ToLower(local) + "@" + domain, nil
+}
+
+// mixed says that a label of a domain mixes Latin letters with those of a script that looks like it: nobody can tell
+// such a name from another.
+func mixed(domain string) bool {
+	if !strings.Contains(domain, "xn--") {
+		return false
+	}
+	written, err := idna.ToUnicode(domain)
+	if err != nil {
+		return true
+	}
+	for label := range strings.SplitSeq(written, ".") {
+		like := func(r rune) bool {
+			return unicode.In(r, unicode.Cyrillic, unicode.Greek, unicode.Armenian, unicode.Cherokee)
+		}
+		latin := func(r rune) bool { return unicode.Is(unicode.Latin, r) }
+		if strings.ContainsFunc(label, like) && strings.ContainsFunc(label, latin) {
+			return true
+		}
+	}
+	return false
 }
 
 // isDotAtom says whether s is a dot-atom (RFC 5322, 3.2.3).
@@ -105,26 +131,27 @@ func ParseList(text string) []Entry {
 // split cuts at commas, semicolons and line ends outside quotes, and behind each closing angle bracket.
 func split(text string) []string {
 	var chunks []string
-	var quoted bool
-	start := 0
+	start, blank, quoted := 0, true, 0 // blank: nothing but space since start; quoted: where the closing quote stands
 	cut := func(end, next int) {
 		if chunk := strings.TrimSpace(text[start:end]); chunk != "" {
 			chunks = append(chunks, chunk)
 		}
-		start = next
+		start, blank = next, true
 	}
 	for i, r := range text {
 		switch {
-		case r == '"' && (quoted || strings.TrimSpace(text[start:i]) == ""):
-			quoted = !quoted
-		case r == '\n' || r == '\r':
-			quoted = false
-			cut(i, i+1)
-		case quoted:
-		case r == ',' || r == ';':
+		case i < quoted:
+		case r == '"' && blank: // a quote that its line does not close is none
+			if n := strings.IndexAny(text[i+1:], "\"\r\n"); n >= 0 && text[i+1+n] == '"' {
+				quoted = i + 1 + n
+			}
+			blank = false
+		case r == ',' || r == ';' || r == '\n' || r == '\r':
 			cut(i, i+1)
 		case r == '>':
 			cut(i+1, i+1)
+		case !unicode.IsSpace(r):
+			blank = false
 		}
 	}
 	cut(len(text), len(text))

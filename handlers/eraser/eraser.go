@@ -26,22 +26,16 @@ type Invitations interface {
 	OfAddress(ctx context.Context, address events.AddressID) ([]Invited, error)
 }
 
-// Feed forgets what it has published about a person.
-type Feed interface {
-	Forget(ctx context.Context, person events.AnyID) error
-}
-
 // Eraser erases users and invitees.
 type Eraser struct {
 	app         *handlers.App
 	vault       handlers.Vault
 	invitations Invitations
-	feed        Feed
 }
 
 // New makes an Eraser.
-func New(app *handlers.App, vault handlers.Vault, invitations Invitations, feed Feed) *Eraser {
-	return &Eraser{app, vault, invitations, feed}
+func New(app *handlers.App, vault handlers.Vault, invitations Invitations) *Eraser {
+	return &Eraser{app, vault, invitations}
 }
 
 // EraseUser revokes every membership of a user, each under the last-owner rule; the first check that fails stops
@@ -71,7 +65,7 @@ func (e *Eraser) EraseUser(ctx context.Context, call handlers.Call, user events.
 			return handlers.Result{}, fmt.Errorf("erase a user's password: %w", err)
 		}
 	}
-	return r, e.FinishUser(ctx, user, events.UserErased{Keys: []events.KeyID{u.Key, u.AddressKey}, Invitations: ids})
+	return r, e.Finish(ctx, u.Key, u.AddressKey)
 }
 
 func (e *Eraser) endMemberships(ctx context.Context, call handlers.Call, u domain.User) error {
@@ -152,35 +146,11 @@ func (e *Eraser) EraseEmail(ctx context.Context, call handlers.Call, email strin
 	if err != nil {
 		return handlers.Result{}, err
 	}
-	return r, e.FinishAddress(ctx, events.AddressErased{Keys: []events.KeyID{key}, Invitations: ids})
+	return r, e.Finish(ctx, key)
 }
 
-// FinishUser destroys what a user.erased names, and what the feed holds about the person. It can be repeated.
-func (e *Eraser) FinishUser(ctx context.Context, user events.UserID, f events.UserErased) error {
-	people := []events.AnyID{user.Any()}
-	for _, id := range f.Invitations {
-		people = append(people, id.Any())
-	}
-	return e.finish(ctx, f.Keys, people)
-}
-
-// FinishAddress does the same for an address.erased.
-func (e *Eraser) FinishAddress(ctx context.Context, f events.AddressErased) error {
-	var people []events.AnyID
-	for _, id := range f.Invitations {
-		people = append(people, id.Any())
-	}
-	return e.finish(ctx, f.Keys, people)
-}
-
-func (e *Eraser) finish(ctx context.Context, keys []events.KeyID, people []events.AnyID) error {
-	if err := e.vault.Destroy(ctx, keys...); err != nil {
-		return err
-	}
-	for _, person := range people {
-		if err := e.feed.Forget(ctx, person); err != nil {
-			return fmt.Errorf("erase from the feed: %w", err)
-		}
-	}
-	return nil
+// Finish destroys the keys that a user.erased or an address.erased names. Whoever follows the feed calls it for each
+// such fact, so that what a crash interrupted is done all the same.
+func (e *Eraser) Finish(ctx context.Context, keys ...events.KeyID) error {
+	return e.vault.Destroy(ctx, keys...)
 }

@@ -13,6 +13,7 @@ const (
 	kong       = "github.com/alecthomas/kong"
 	gomail     = "github.com/wneessen/go-mail"
 	huma       = "github.com/danielgtaylor/huma/v2"
+	jcs        = "github.com/gowebpki/jcs"
 	natsGo     = "github.com/nats-io/nats.go"
 	natsServer = "github.com/nats-io/nats-server/v2"
 	pgx        = "github.com/jackc/pgx/v5"
@@ -36,34 +37,34 @@ func table() []row {
 		{pkg: "handlers/enroll", own: []string{"events", "domain", "handlers", "handlers/access", "handlers/address"}, third: []string{uuid}},
 
 		// Transports: they translate and decide nothing.
-		{pkg: "handlers/api/...", own: transport("handlers/api/..."), third: []string{huma, uuid, xNet}, later: true},
-		{pkg: "handlers/web/...", own: transport("handlers/web/..."), third: []string{uuid, xNet}, later: true},
+		{pkg: "handlers/api/...", own: transport("handlers/api/..."), third: []string{huma, jcs, prometheus}},
+		{pkg: "handlers/web/...", own: transport("handlers/web/...")},
 		{pkg: "handlers/scim/...", own: transport("handlers/scim/..."), third: []string{uuid, xNet}, later: true},
 
 		// Those who react.
-		{pkg: "handlers/mailer", own: []string{"events", "domain", "handlers", "handlers/mailer/..."}, later: true},
+		{pkg: "handlers/mailer", own: []string{"events", "domain", "handlers", "handlers/mailer/..."}},
 		{pkg: "handlers/mailer/compose"},
 		{pkg: "handlers/eraser", own: []string{"events", "domain", "handlers", "handlers/address"}},
 		{pkg: "handlers/webhooks/...", own: []string{"events", "domain", "handlers", "handlers/webhooks/..."}, later: true},
-		{pkg: "handlers/feed", own: []string{"events"}, later: true},
-		{pkg: "handlers/expirer", own: []string{"events", "domain", "handlers", "projections/..."}, later: true},
+		{pkg: "handlers/feed", own: []string{"events"}},
+		{pkg: "handlers/expirer", own: []string{"events", "domain", "handlers", "projections/..."}},
 
 		// What makes an interface true, each with one third party.
 		{pkg: "infra/archtest"},
 		{pkg: "infra/eventlog/...", own: []string{"events", "handlers", "projections/...", "infra/eventlog/..."}, third: []string{natsGo}},
-		{pkg: "infra/feedlog", own: []string{"events", "handlers/feed"}, third: []string{natsGo}, later: true},
-		{pkg: "infra/lease", third: []string{pgx}, later: true},
+		{pkg: "infra/feedlog", own: []string{"events", "handlers/feed"}, third: []string{natsGo}},
+		{pkg: "infra/feedlog/feedtest", any: true}, // for tests: a running log with everything under it
+		{pkg: "infra/outbox", own: []string{"events", "handlers/mailer"}, third: []string{pgx}},
+		{pkg: "infra/lease", third: []string{pgx}},
 		{pkg: "infra/keyring", own: []string{"events"}},
 		{pkg: "infra/mail", third: []string{gomail}},
 		{pkg: "infra/nats", third: []string{natsGo, natsServer}},
 		{pkg: "infra/password", third: []string{xCrypto, xText}},
-		{pkg: "infra/postgres", own: []string{"events", "handlers", "projections/...", "handlers/mailer/...", "infra/postgres/..."}, third: []string{pgx}, later: true},
 		{pkg: "infra/postgres/launch/...", own: []string{"infra/postgres/launch/..."}, third: []string{pgx}},
 		{pkg: "infra/seal", own: []string{"events"}, third: []string{xCrypto}},
 		{pkg: "infra/sealer", own: []string{"events", "handlers", "projections/...", "infra/seal", "infra/vault"}},
 		{pkg: "infra/token", own: []string{"events", "handlers/access"}},
 		{pkg: "infra/vault", own: []string{"events", "infra/keyring", "infra/seal"}, third: []string{natsGo, uuid, xCrypto}},
-		{pkg: "infra/metrics", own: []string{"events", "handlers", "projections/..."}, third: []string{prometheus}, later: true},
 
 		// Wiring. Nobody imports it.
 		{pkg: "cmd/dev"},
@@ -72,7 +73,7 @@ func table() []row {
 }
 
 func transport(self string) []string {
-	return []string{"events", "domain", "handlers", "handlers/access", "handlers/address", "projections/...", self}
+	return []string{"events", "domain", "handlers", "handlers/access", "handlers/address", "handlers/enroll", "projections/...", self}
 }
 
 // pure are the packages whose answers depend on nothing but what they are given.
@@ -95,6 +96,7 @@ func clocks() []string {
 func allowedVars() map[string]string {
 	return map[string]string{
 		"domain.standardProfile":              "a value, never assigned to",
+		"handlers/api.overrideHuma":           "two settings of huma's that it keeps in variables: set once, before the first request",
 		"events.catalogue":                    "lookup table, made once from the catalog",
 		"infra/postgres/launch/pgtest.shared": "one server for all tests of a program, started by the first that asks",
 	}

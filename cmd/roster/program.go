@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"roster/handlers"
+	"roster/handlers/access"
+	"roster/handlers/enroll"
+	"roster/handlers/eraser"
+	"roster/infra/eventlog"
+	"roster/infra/feedlog"
+	"roster/infra/keyring"
+	"roster/infra/lease"
+	"roster/infra/mail"
+	"roster/infra/nats"
+	"roster/infra/password"
+	"roster/infra/postgres/launch"
+	"roster/infra/sealer"
+	"roster/infra/token"
+	"roster/infra/vault"
+	"roster/projections"
+)
+
+// program is everything that runs, in the order in which it was started; close stops it in reverse.
+type program struct {
+	options *serveCmd
+	logger  *slog.Logger
+
+	keys   *keyring.Keyring
+	log    *eventlog.Log
+	sealer *sealer.Sealer
+	app    *handlers.App
+	access *access.Access
+	enroll *enroll.Enroll
+	erase  *eraser.Eraser
+	feed   *feedlog.Feed
+	pool   *pgxpool.Pool
+	models *projections.Runner // nil with --no-projections
+	lease  *lease.Locks
+	inbox  *mail.Inbox // nil with --smtp
+	sender mail.Sender
+
+	first       bool // the log was made by this start
+	operatorKey string
+	operatorID  string
+	keyFile     string
+	clock       atomic.Int64 // nanoseconds by which commands are decided ahead of the clock: 0 but while the demo is made
+	parts       []part       // what runs in the background once it serves
+	background  sync.WaitGroup
+	stop        context.CancelFunc
+	closers     []func() error
+}
+
+// part is something that runs in the background until the context ends.
+type part struct {
+	name string
+	run  func(context.Context) error
+}
+
+func (p *program) onClose(f func() error) { p.closers = append(p.closers, f) }
+
+// close stops what was started, last first, and answers every trouble on the way.
+func (p *program) close() error {
+	if p.stop != nil {
+		p.stop()
+	}
+	p.background.Wait()
+	var trouble error
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		trouble = errors.Join(trouble, p.closers[i]())
+	}
+	return trouble
+}
+
+// start makes everything ready to serve. What it cannot have it says in one line.
+func start(ctx context.Context, options *serveCmd, logger *slog.Logger) (_ *program, err error) {
+	p := &program{options: options, logger: logger}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	steps := []func(context.Context) error{p.startLog, p.startCommands, p.startDatabase, p.startModels, p.startMail, p.startFeed}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// startLog opens the keyring, the embedded log and the vault.
+func (p *program) startLog(ctx context.Context) error {
+	var err error
+	p.keys, _, err = keyring.Load(filepath.Join(p.options.Data, "keyring.json"), os.Getenv("ROSTER_KEYRING"), time.Now())
+	if err != nil {
+		return err
+	}
+	server, err := nats.Embedded(ctx, nats.Config{Dir: filepath.Join(p.options.Data, "log"), Log: p.logger})
+	if err != nil {
+		return err
+	}
+	p.onClose(server.Close)
+	conn, err := server.Connect()
+	if err != nil {
+		return err
+	}
+	p.log, err = eventlog.Open(ctx, conn, p.options.LogName, eventlog.SoleWriter())
+	if err != nil {
+		return err
+	}
+	p.onClose(func() error { p.log.Close(); return nil })
+	return p.openStreams(ctx, conn)
+}
+
+func (p *program) openStreams(ctx context.Context, conn *natsgo.Conn) error {
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return err
+	}
+	p.feed, err = feedlog.Open(ctx, js, p.options.LogName, feedlog.Options{})
+	if err != nil {
+		return err
+	}
+	v, err := vault.Open(ctx, js, p.keys, vault.Options{Name: p.options.LogName, Rand: rand.Reader})
+	if err != nil {
+		return err
+	}
+	last, err := p.log.Last(ctx)
+	if err != nil {
+		return err
+	}
+	if v.Fresh() && last > 0 {
+		return errors.New("the log has facts and the vault was empty: the keys that open them are gone; restore the vault beside the log")
+	}
+	p.sealer = sealer.New(v, rand.Reader)
+	return nil
+}
+
+// startCommands makes the write path and checks that log and keyring belong together.
+func (p *program) startCommands(ctx context.Context) error {
+	p.app = handlers.NewApp(handlers.Config{Log: p.log, Sealer: p.sealer, MACs: p.keys, Build: version, Logger: p.logger,
+		Clock: func() time.Time { return time.Now().Add(time.Duration(p.clock.Load())) }})
+	var err error
+	if p.first, err = p.app.Start(ctx, p.keys.Fingerprint()); err != nil {
+		return err
+	}
+	hasher, err := password.New(password.Recommended(), 2, rand.Reader)
+	if err != nil {
+		return err
+	}
+	p.access = access.New(p.app, p.sealer, hasher, token.Tokens{AddressHMAC: p.keys.AddressHMAC})
+	p.enroll = &enroll.Enroll{App: p.app, Access: p.access}
+	if p.operatorKey, p.keyFile, err = operatorKey(p.options.Data); err != nil {
+		return err
+	}
+	p.operatorID, err = knowOperator(ctx, p.app, p.operatorKey)
+	return err
+}
+
+// startDatabase starts the private PostgreSQL, or only notes where the other one is: commands work without it.
+func (p *program) startDatabase(ctx context.Context) error {
+	dsn := p.options.Database
+	if dsn == "" {
+		server, err := launch.Start(ctx, launch.Config{Dir: p.options.Data, Log: p.logger})
+		if err != nil {
+			return err
+		}
+		p.onClose(func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			defer cancel()
+			return server.Stop(ctx)
+		})
+		dsn = server.URL("")
+	}
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return errors.New("--database is no PostgreSQL URL: want postgres://user:password@host/database")
+	}
+	config.MaxConns = 24
+	p.pool, err = pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("--database: %w", err)
+	}
+	p.onClose(func() error { p.pool.Close(); return nil })
+	p.lease = lease.New(p.pool, p.logger)
+	return nil
+}
+
+// startModels registers the read models.
+func (p *program) startModels(context.Context) error {
+	if !p.options.NoProjections {
+		p.models = projections.New(p.pool, p.log, sealer.Opener{Sealer: p.sealer}, p.logger,
+			projections.Archive(), projections.UserList(), projections.Invitations(), projections.Audit())
+		p.parts = append(p.parts, part{"projections", p.project})
+	}
+	p.erase = eraser.New(p.app, p.sealer, readModels{p})
+	return nil
+}
+
+// project prepares the tables and keeps them current, however often the database goes away.
+func (p *program) project(ctx context.Context) error {
+	if err := p.models.Prepare(ctx); err != nil {
+		return err
+	}
+	return p.models.Run(ctx)
+}
+
+func (p *program) startMail(context.Context) error {
+	var err error
+	if p.options.SMTP != "" {
+		p.sender, err = mail.SMTP(p.options.SMTP)
+		return err
+	}
+	p.inbox, err = mail.OpenInbox(filepath.Join(p.options.Data, "inbox"))
+	p.sender = p.inbox
+	return err
+}
+
+// run keeps a part going until the context ends: when it fails it is told and started again, later each time.
+func (p *program) run(ctx context.Context, name string, part func(context.Context) error) {
+	p.background.Go(func() {
+		for wait := 200 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 10*time.Second) {
+			since := time.Now()
+			err := part(ctx)
+			if ctx.Err() != nil {
+				return
+			}
+			if time.Since(since) > time.Minute {
+				wait = 200 * time.Millisecond
+			}
+			p.logger.Error("stopped, and is started again", "part", name, "err", err, "after", wait)
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+			}
+		}
+	})
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+type serveCmd struct {
+	Config        kong.ConfigFlag `help:"Read flags from a JSON file." placeholder:"FILE"`
+	Data          string          `help:"Where Roster keeps its data." env:"ROSTER_DATA" default:"${data}" placeholder:"DIR"`
+	Listen        string          `help:"Address for people and programs." env:"ROSTER_LISTEN" default:"127.0.0.1:8080"`
+	OpsListen     string          `help:"Address for health and metrics." env:"ROSTER_OPS_LISTEN" default:"127.0.0.1:8081"`
+	PublicURL     string          `help:"How the portal is reached from outside; links in mails begin with it." env:"ROSTER_PUBLIC_URL" placeholder:"URL"`
+	Database      string          `help:"A PostgreSQL of your own instead of a private one." env:"ROSTER_DATABASE" placeholder:"URL"`
+	SMTP          string          `name:"smtp" help:"Mail server; without one, mails are kept and shown at /dev/inbox." env:"ROSTER_SMTP" placeholder:"URL"`
+	MailFrom      string          `help:"Sender of mails." env:"ROSTER_MAIL_FROM" default:"roster@localhost"`
+	PortalName    string          `help:"What the portal is called in mails and pages." env:"ROSTER_PORTAL_NAME" default:"Roster"`
+	LogName       string          `help:"Prefix of streams and subjects." env:"ROSTER_LOG_NAME" default:"roster"`
+	Demo          bool            `help:"On empty data only: fill it with a believable company." env:"ROSTER_DEMO"`
+	NoProjections bool            `help:"Answer from the log alone: commands, checks, who asks; other queries get 503." env:"ROSTER_NO_PROJECTIONS"`
+	LogLevel      string          `help:"What is logged on standard error." env:"ROSTER_LOG_LEVEL" enum:"debug,info,warn,error" default:"warn"`
+}
+
+// Run serves until the context ends, then stops everything in order.
+func (c *serveCmd) Run(ctx context.Context, io stdio) error {
+	logger := c.logger(io)
+	if err := c.check(); err != nil {
+		return err
+	}
+	listener, err := listen(ctx, c.Listen)
+	if err != nil {
+		return err
+	}
+	ops, err := listen(ctx, c.OpsListen)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if c.PublicURL == "" {
+		_, port, err := net.SplitHostPort(listener.Addr().String())
+		if err != nil {
+			return err
+		}
+		c.PublicURL = "http://localhost:" + port
+	}
+	p, err := start(ctx, c, logger)
+	if err != nil {
+		return errors.Join(err, listener.Close(), ops.Close())
+	}
+	if err := p.serve(ctx, listener, ops, io); err != nil {
+		return errors.Join(err, p.close())
+	}
+	return p.close()
+}
+
+func (c *serveCmd) logger(io stdio) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		level = slog.LevelWarn
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if isTerminal(io.err) {
+		return slog.New(slog.NewTextHandler(io.err, options))
+	}
+	return slog.New(slog.NewJSONHandler(io.err, options))
+}
+
+func (c *serveCmd) check() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen %q: want HOST:PORT", c.Listen)
+	}
+	if ip := net.ParseIP(host); c.SMTP == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("--listen %s can be reached from elsewhere: give --smtp, since the inbox that shows every mail is for this machine alone", c.Listen)
+	}
+	if c.PublicURL != "" {
+		u, err := url.Parse(c.PublicURL)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.TrimSuffix(u.Path, "/") != "" || u.RawQuery != "" {
+			return fmt.Errorf("--public-url %q: want https://HOST or http://HOST:PORT", c.PublicURL)
+		}
+		c.PublicURL = u.Scheme + "://" + u.Host
+	}
+	dir, err := filepath.Abs(c.Data)
+	if err != nil {
+		return fmt.Errorf("--data %s: %w", c.Data, err)
+	}
+	c.Data = dir
+	if err := os.MkdirAll(c.Data, 0o711); err != nil {
+		return fmt.Errorf("--data %s cannot be made: %w", c.Data, errors.Unwrap(err))
+	}
+	return nil
+}
+
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: is another program using it? (%w)", addr, errors.Unwrap(err))
+	}
+	return l, nil
+}

@@ -1,0 +1,326 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"roster/events"
+	"roster/handlers/api"
+	"roster/handlers/eraser"
+	"roster/handlers/expirer"
+	"roster/handlers/feed"
+	"roster/handlers/mailer"
+	"roster/handlers/web"
+	"roster/infra/keyring"
+	"roster/infra/mail"
+	"roster/infra/outbox"
+	"roster/projections"
+)
+
+// links mints and reads the tokens of links.
+type links struct {
+	keys      *keyring.Keyring
+	publicURL string
+}
+
+// Mint answers a link's token.
+func (l links) Mint(purpose byte, scope, subject [16]byte, generation uint32) string {
+	return l.keys.MintLink(keyring.Link{Purpose: purpose, Scope: scope, Subject: subject, Generation: generation})
+}
+
+// Read answers what a token stands for.
+func (l links) Read(token string) (purpose byte, scope, subject [16]byte, generation uint32, err error) {
+	k, err := l.keys.ReadLink(token, time.Now())
+	return k.Purpose, k.Scope, k.Subject, k.Generation, err
+}
+
+// Invitation answers the address of an invitation's page.
+func (l links) Invitation(account events.AccountID, invitation events.InvitationID, generation uint32) string {
+	return l.publicURL + "/invitations/" + l.Mint(keyring.Invitation, account, invitation, generation)
+}
+
+// setup answers the address of the one page that makes the first account.
+func (l links) setup() string {
+	return l.publicURL + "/setup/" + l.Mint(keyring.Setup, [16]byte{}, [16]byte{}, 1)
+}
+
+func (p *program) links() links { return links{p.keys, p.options.PublicURL} }
+
+// readModels answers what parts that write ask of the read models.
+type readModels struct{ *program }
+
+// OfAddress finds every invitation of an address, as of all that has been acknowledged.
+func (r readModels) OfAddress(ctx context.Context, address events.AddressID) ([]eraser.Invited, error) {
+	if r.models == nil {
+		return nil, errors.New("erasing needs the projections")
+	}
+	last, err := r.app.Last(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := r.models.WaitFor(ctx, "invitations", last); err != nil {
+		return nil, err
+	}
+	var found []eraser.Invited
+	err = r.models.Query(ctx, "invitations", func(ctx context.Context, schema string, q projections.Querier) error {
+		list, err := projections.InvitationsOfAddress(ctx, q, schema, address)
+		found = nil
+		for _, i := range list {
+			found = append(found, eraser.Invited(i))
+		}
+		return err
+	})
+	return found, err
+}
+
+// Due lists invitations whose validity has passed and of which the log has not been told.
+func (r readModels) Due(ctx context.Context, now time.Time, limit int) (due []projections.DueInvitation, err error) {
+	err = r.models.Query(ctx, "invitations", func(ctx context.Context, schema string, q projections.Querier) error {
+		due, err = projections.InvitationsDue(ctx, q, schema, now, limit)
+		return err
+	})
+	return due, err
+}
+
+// PendingIn lists the pending invitations into an account, as of a position of the log at least.
+func (r readModels) PendingIn(ctx context.Context, account events.AccountID, position uint64) (pending []expirer.Invitation, err error) {
+	if err := r.models.WaitFor(ctx, "invitations", position); err != nil {
+		return nil, err
+	}
+	query := projections.InvitationsQuery{Account: account, Now: r.app.Now().Std(), Status: []string{projections.StatusPending}, Limit: 500}
+	for {
+		var page projections.InvitationsPage
+		err := r.models.Query(ctx, "invitations", func(ctx context.Context, schema string, q projections.Querier) error {
+			page, err = projections.InvitationsRead(ctx, q, schema, query)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range page.Items {
+			pending = append(pending, expirer.Invitation{Account: account, Invitation: i.ID})
+		}
+		if query.After = page.Next; page.Next == nil {
+			return pending, nil
+		}
+	}
+}
+
+// startFeed makes the publisher of the feed and those who react to it.
+func (p *program) startFeed(context.Context) error {
+	publisher := feed.New(feed.Config{Source: p.log, Opener: p.sealer, Stream: p.feed, Lease: p.lease, PublicURL: p.options.PublicURL, Logger: p.logger})
+	p.parts = append(p.parts, part{"feed", publisher.Run}, part{"eraser", p.finishErasures})
+	post, err := p.mailer()
+	if err != nil {
+		return err
+	}
+	p.parts = append(p.parts, part{"mailer", post.Run})
+	if p.models != nil {
+		p.parts = append(p.parts, part{"expirer", p.expirer().Run})
+	}
+	return nil
+}
+
+func (p *program) mailer() (*mailer.Mailer, error) {
+	return mailer.New(mailer.Config{App: p.app, Feed: p.feed, Outbox: outbox.New(p.pool), Sender: mailer.SenderFunc(p.send), Links: p.links(),
+		Lease: p.lease, PublicURL: p.options.PublicURL, PortalName: p.options.PortalName, From: p.options.MailFrom, Logger: p.logger})
+}
+
+// send hands a mail to the mail server or the inbox.
+func (p *program) send(ctx context.Context, m mailer.Mail) error {
+	err := p.sender.Send(ctx, mail.Message(m))
+	var bounced *mail.Bounced
+	var deferred *mail.Deferred
+	switch {
+	case errors.As(err, &bounced):
+		return &mailer.Bounced{Reason: bounced.Reason}
+	case errors.As(err, &deferred):
+		return &mailer.Deferred{Reason: deferred.Reason}
+	}
+	return err
+}
+
+func (p *program) expirer() *expirer.Expirer {
+	models := readModels{p}
+	return expirer.New(expirer.Config{App: p.app, Due: models.Due, PendingIn: models.PendingIn, Feed: p.feed, Lease: p.lease, Logger: p.logger})
+}
+
+// finishErasures follows the feed and destroys what each erasure names, so that one that a crash interrupted is
+// finished.
+func (p *program) finishErasures(ctx context.Context) error {
+	return p.lease.Hold(ctx, "eraser", func(ctx context.Context) error {
+		return p.feed.Subscribe(ctx, "eraser", []string{"*.*.user.erased", "*.*.address.erased"},
+			func(ctx context.Context, _ map[string]string, data []byte) error {
+				var fact struct {
+					Keys []events.KeyID `json:"keys"`
+				}
+				if err := json.Unmarshal(data, &fact); err != nil {
+					return fmt.Errorf("an erasure in the feed: %w", err)
+				}
+				return p.erase.Finish(ctx, fact.Keys...)
+			})
+	})
+}
+
+// serve answers on the listeners until the context ends, and says where.
+func (p *program) serve(ctx context.Context, listener, ops net.Listener, io stdio) error {
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	p.stop = stop
+	demo := ""
+	if p.options.Demo {
+		var err error
+		if demo, err = p.fillDemo(ctx); err != nil {
+			return err
+		}
+	}
+	p.prepare(ctx)
+	for _, one := range p.parts {
+		p.run(running, one.name, one.run)
+	}
+	site, health, err := p.handlers()
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, 2)
+	servers := []*http.Server{p.server(site), p.server(health)}
+	for i, l := range []net.Listener{listener, ops} {
+		go func() { failed <- servers[i].Serve(l) }()
+	}
+	if err := p.await(ctx); err != nil {
+		return err
+	}
+	p.greet(io, ops, demo)
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	for _, s := range servers {
+		err = errors.Join(err, s.Shutdown(end))
+	}
+	return err
+}
+
+// prepare makes the tables, unless the database is away: then it is tried again for as long as it takes.
+func (p *program) prepare(ctx context.Context) {
+	if p.models == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	if err := p.models.Prepare(ctx); err != nil {
+		p.logger.Warn("serving without the database for now", "err", err)
+	}
+}
+
+func (p *program) server(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+}
+
+// await waits until the read models serve. Without a database it does not wait for ever: commands work without it.
+func (p *program) await(ctx context.Context) error {
+	if p.models == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	last, err := p.app.Last(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"archive", "user_list", "invitations", "audit"} {
+		if err := p.models.WaitFor(ctx, name, last); err != nil {
+			p.logger.Warn("serving before the read models are current", "projection", name, "err", err)
+			return nil
+		}
+	}
+	return nil
+}
+
+// handlers are the main listener's and the health's.
+func (p *program) handlers() (site, health http.Handler, err error) {
+	config := api.Config{App: p.app, Access: p.access, Enroll: p.enroll, Vault: p.sealer, Links: p.links(), Eraser: p.erase, Models: p.models,
+		PublicURL: p.options.PublicURL, Version: version, Ready: p.ready, Logger: p.logger,
+		Cursor: p.keys.AddressHMAC("\x00cursors\x00"), Metrics: api.NewMetrics()}
+	v1, err := api.New(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", v1)
+	err = web.Mount(mux, web.Config{App: p.app, Access: p.access, Links: p.links(), PublicURL: p.options.PublicURL,
+		PortalName: p.options.PortalName, HasInbox: p.inbox != nil, Logger: p.logger})
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.inbox != nil {
+		mux.Handle("/dev/inbox", p.inbox.Page())
+		mux.Handle("/dev/inbox/{id}", p.inbox.Page())
+		mux.Handle("/dev/inbox.json", p.inbox.JSON())
+	}
+	return p.byName(mux), api.Ops(config), nil
+}
+
+// byName sends browsers that come by IP to the public URL: cookies need a name.
+func (p *program) byName(next http.Handler) http.Handler {
+	public, err := url.Parse(p.options.PublicURL)
+	if err != nil || public.Hostname() != "localhost" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		if net.ParseIP(host) != nil && r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" {
+			to := url.URL{Scheme: public.Scheme, Host: public.Host, Path: r.URL.Path, RawQuery: r.URL.RawQuery}
+			http.Redirect(w, r, to.String(), http.StatusFound)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// ready says whether every part that answers is there.
+func (p *program) ready(ctx context.Context) error {
+	if _, err := p.app.Last(ctx); err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	if p.models == nil {
+		return nil
+	}
+	if err := p.pool.Ping(ctx); err != nil {
+		return errors.New("database: away")
+	}
+	return nil
+}
+
+// greet says that it serves, and on a first start where everything is.
+func (p *program) greet(io stdio, ops net.Listener, demo string) {
+	if p.first {
+		_, _ = fmt.Fprintf(io.err, "page      %s/\n", p.options.PublicURL)
+		if p.inbox != nil {
+			_, _ = fmt.Fprintf(io.err, "inbox     %s/dev/inbox\n", p.options.PublicURL)
+		}
+		_, _ = fmt.Fprintf(io.err, "docs      %s/docs\nhealth    http://%s/readyz\ndata      %s\n", p.options.PublicURL, ops.Addr(), p.options.Data)
+		if p.keyFile != "" {
+			_, _ = fmt.Fprintf(io.err, "operator  the key is in %s\n", p.keyFile)
+		}
+		if demo == "" {
+			_, _ = fmt.Fprintf(io.err, "setup     %s makes the first account, once\n", p.links().setup())
+		}
+	}
+	if demo != "" {
+		_, _ = fmt.Fprintln(io.err, demo)
+	}
+	_, _ = fmt.Fprintf(io.out, "roster is ready at %s\n", p.options.PublicURL)
+}

@@ -1,0 +1,132 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"roster/events"
+	"roster/handlers"
+	"roster/handlers/access"
+	"roster/handlers/enroll"
+	"roster/projections"
+)
+
+// Links mints and reads the tokens of links. A token that is none, whatever the reason, is an error.
+type Links interface {
+	Mint(purpose byte, scope, subject [16]byte, generation uint32) string
+	Read(token string) (purpose byte, scope, subject [16]byte, generation uint32, err error)
+}
+
+// What a link's token is for, as Links answers it.
+const (
+	purposeInvitation byte = 1
+	purposeSetup      byte = 2
+)
+
+// Eraser erases people for good (SPEC 5.5).
+type Eraser interface {
+	EraseUser(ctx context.Context, call handlers.Call, user events.UserID) (handlers.Result, error)
+	EraseEmail(ctx context.Context, call handlers.Call, email string) (handlers.Result, error)
+}
+
+// Config is what the API is made of.
+type Config struct {
+	App       *handlers.App
+	Access    *access.Access
+	Enroll    *enroll.Enroll
+	Vault     handlers.Vault
+	Links     Links
+	Eraser    Eraser              // nil: erasing is not available
+	Models    *projections.Runner // nil: what needs a read model answers unavailable
+	PublicURL string              // where problems' types point to; https makes the cookie Secure
+	Version   string
+	Ready     func(context.Context) error // nil: always ready
+	Logger    *slog.Logger                // nil: nothing is logged
+	Cursor    [32]byte                    // key that seals cursors, the same in every copy of the program
+	Metrics   *Metrics                    // shared by New and Ops; nil: nothing is counted
+	// Origin says from where a request comes. nil: the connection's address and the User-Agent, right where there
+	// is no proxy in front.
+	Origin func(*http.Request) events.OriginInfo
+}
+
+// server is the API with all that it needs.
+type server struct {
+	Config
+	problems problems
+	cursors  cursors
+	enroll   *enroll.Enroll
+	origin   *http.CrossOriginProtection
+	secure   bool
+	mux      *http.ServeMux
+	huma     huma.API
+	errors   *huma.Schema
+}
+
+// New makes the handler of the main listener: /v1/…, /openapi.json, /docs, /problems/{code}, and a problem document
+// for every other path and verb, so that it can be mounted at "/" beside the pages.
+func New(c Config) (http.Handler, error) {
+	s, err := newServer(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.outer(s.mux), nil
+}
+
+func newServer(c Config) (*server, error) {
+	public, err := url.Parse(c.PublicURL)
+	if err != nil || public.Host == "" || public.Scheme != "http" && public.Scheme != "https" {
+		return nil, errors.New("api: the public URL has to be http://… or https://…")
+	}
+	if c.App == nil || c.Access == nil || c.Links == nil {
+		return nil, errors.New("api: App, Access and Links are needed")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Enroll == nil {
+		c.Enroll = &enroll.Enroll{App: c.App, Access: c.Access}
+	}
+	if c.Origin == nil {
+		c.Origin = direct
+	}
+	overrideHuma()
+	s := &server{Config: c, problems: newProblems(c), cursors: cursors{c.Cursor}, enroll: c.Enroll,
+		origin: http.NewCrossOriginProtection(), secure: public.Scheme == "https", mux: http.NewServeMux()}
+	if err := s.origin.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
+		return nil, err
+	}
+	s.huma = humago.New(s.mux, s.openAPI())
+	s.errors = s.huma.OpenAPI().Components.Schemas.Schema(problemType(), true, "Problem")
+	s.huma.UseMiddleware(s.enter)
+	s.routes()
+	if err := s.documents(); err != nil {
+		return nil, err
+	}
+	s.mux.Handle("/", s.fallback(s.mux))
+	return s, nil
+}
+
+// routes registers every operation. Each stands beside its handler.
+func (s *server) routes() {
+	s.accountRoutes()
+	s.invitationRoutes()
+	s.linkRoutes()
+	s.memberRoutes()
+	s.memberCommandRoutes()
+	s.auditRoutes()
+	s.checkRoutes()
+	s.sessionRoutes()
+	s.setupRoutes()
+	s.operatorRoutes()
+}
+
+// outer is what every request passes: headers that no answer is without, a net under faults, and the counting.
+func (s *server) outer(next http.Handler) http.Handler {
+	return s.Metrics.counted(guarded(s.problems, s.secure, next))
+}

@@ -1,0 +1,139 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"roster/domain"
+	"roster/events"
+	"roster/handlers"
+)
+
+// maxChecks is how many checks one request may ask for.
+const maxChecks = 100
+
+func (s *server) checkRoutes() {
+	add(s, operation{id: "Check", method: http.MethodPost, path: "/v1/check", tag: "checks", summary: "May this user do this, now?",
+		description: "One check or a list of up to 100. Answered from the log itself: a suspended person is refused while every projection is stopped. Asked by the operator, by whoever holds users:read in the account, or about oneself.",
+		codes:       []domain.Code{domain.NotPermitted, domain.NotFound, codePosition}}, check)
+}
+
+func reflectType[T any]() reflect.Type { return reflect.TypeFor[T]() }
+
+type checkInput struct{ Body checks }
+
+// checks is one check, or a list.
+type checks struct {
+	items []checkBody
+	many  bool
+}
+
+type checkBody struct {
+	User       string `json:"user"`
+	Permission string `json:"permission" doc:"module:action"`
+	Account    string `json:"account"`
+}
+
+// UnmarshalJSON reads both forms.
+func (c *checks) UnmarshalJSON(b []byte) error {
+	if c.many = bytes.HasPrefix(bytes.TrimSpace(b), []byte("[")); c.many {
+		return json.Unmarshal(b, &c.items)
+	}
+	c.items = make([]checkBody, 1)
+	return json.Unmarshal(b, &c.items[0])
+}
+
+// Schema says that both forms are right.
+func (checks) Schema(r huma.Registry) *huma.Schema { return oneOrMany[checkBody](r, "CheckBody") }
+
+type checkReply struct {
+	items []checkedBody
+	many  bool
+}
+
+type checkedBody struct {
+	User        string   `json:"user"`
+	Permission  string   `json:"permission"`
+	Account     string   `json:"account"`
+	Allowed     bool     `json:"allowed"`
+	Roles       []string `json:"roles" nullable:"false" doc:"The roles that the user has there now"`
+	Permissions []string `json:"permissions" nullable:"false" doc:"Roster's own permissions, and those granted directly, that the user has there now"`
+}
+
+// MarshalJSON answers in the form that was asked in.
+func (c checkReply) MarshalJSON() ([]byte, error) {
+	if c.many {
+		return json.Marshal(c.items)
+	}
+	return json.Marshal(c.items[0])
+}
+
+// Schema says which forms there are.
+func (checkReply) Schema(r huma.Registry) *huma.Schema {
+	return oneOrMany[checkedBody](r, "CheckedBody")
+}
+
+func oneOrMany[T any](r huma.Registry, hint string) *huma.Schema {
+	one := r.Schema(reflectType[T](), true, hint)
+	most := maxChecks
+	return &huma.Schema{OneOf: []*huma.Schema{one, {Type: "array", Items: one, MaxItems: &most}}}
+}
+
+func check(ctx context.Context, r *request, in *checkInput) (*Reply[checkReply], error) {
+	if in.Body.many && len(in.Body.items) == 0 {
+		return nil, invalid("body", "ask for at least one check")
+	}
+	out := checkReply{many: in.Body.many, items: make([]checkedBody, 0, len(in.Body.items))}
+	var position uint64
+	for _, c := range in.Body.items {
+		one, at, err := r.check(c)
+		if err != nil {
+			return nil, err
+		}
+		position = max(position, at)
+		out.items = append(out.items, one)
+	}
+	return &Reply[checkReply]{out}, r.atLeast(position)
+}
+
+func (r *request) check(c checkBody) (checkedBody, uint64, error) {
+	account, err := accountID(c.Account)
+	if err != nil {
+		return checkedBody{}, 0, err
+	}
+	user, err := userID(c.User)
+	if err != nil {
+		return checkedBody{}, 0, err
+	}
+	_, position, err := r.App.Account(r.ctx, account)
+	if err != nil {
+		return checkedBody{}, 0, err
+	}
+	if user != r.principal.Actor.User() {
+		if _, err := r.mayIn(account, domain.UsersRead); err != nil {
+			return checkedBody{}, 0, err
+		}
+	}
+	access, err := r.accessOf(user, account)
+	if err != nil {
+		return checkedBody{}, 0, err
+	}
+	return checkedBody{User: c.User, Permission: c.Permission, Account: c.Account, Allowed: access.Holds(c.Permission),
+		Roles: orEmpty(access.Roles()), Permissions: orEmpty(access.Permissions())}, position, nil
+}
+
+// accessOf is what a user may do in an account now; none at all is no error.
+func (r *request) accessOf(user events.UserID, account events.AccountID) (domain.Access, error) {
+	var access domain.Access
+	call := handlers.Call{Actor: events.Actor{Type: events.ByUser, ID: user.String()}}
+	err := r.App.Ask(r.ctx, call, domain.AskMayIn(account, domain.UsersRead, &access))
+	if isRefusal(err) {
+		err = nil
+	}
+	return access, err
+}

@@ -1,0 +1,123 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"roster/domain"
+	"roster/events"
+	"roster/handlers"
+	"roster/projections"
+)
+
+// rebuildPatience is how long a request waits for a rebuild, which goes on without it.
+const rebuildPatience = 20 * time.Second
+
+func (s *server) operatorRoutes() {
+	add(s, operation{id: "Erase", method: http.MethodPost, path: "/v1/operator/erase", tag: "operator", summary: "Erase a person for good",
+		description: "A user by id, or whoever an e-mail address belongs to. Ends what the person still has, then destroys the keys of their data. Asking again finishes what a crash left.",
+		command:     true, senior: operatorOnly, codes: []domain.Code{domain.NotFound, domain.LastActiveOwner}}, erase)
+	add(s, operation{id: "ListProjections", method: http.MethodGet, path: "/v1/operator/projections", tag: "operator", summary: "How far every read model is",
+		codes: []domain.Code{domain.NotPermitted}}, listProjections)
+	add(s, operation{id: "RebuildProjection", method: http.MethodPost, path: "/v1/operator/projections/{name}/rebuild", tag: "operator", summary: "Build a read model anew",
+		description: "Beside the one that serves, which it then replaces. Answers when that is done, or after 20 seconds, with state building, while it goes on.",
+		codes:       []domain.Code{domain.NotPermitted}}, rebuildProjection)
+}
+
+type eraseInput struct{ Body eraseBody }
+
+type eraseBody struct {
+	User  string `json:"user,omitempty"`
+	Email string `json:"email,omitempty"`
+}
+
+type erasedBody struct {
+	Erased bool `json:"erased"`
+}
+
+func erase(ctx context.Context, r *request, in *eraseInput) (*Reply[erasedBody], error) {
+	if err := operatorOnly(r); err != nil {
+		return nil, err
+	}
+	if r.Eraser == nil {
+		return nil, &domain.Error{Code: codeNotAvailable, Detail: "erasing is not available here"}
+	}
+	if (in.Body.User == "") == (in.Body.Email == "") {
+		return nil, invalid("body", "give either user or email")
+	}
+	if r.Models == nil { // they know the invitations that have to be erased as well
+		return nil, r.problems.retry("erasing needs the projections")
+	}
+	var done handlers.Result
+	var err error
+	if in.Body.User != "" {
+		var user events.UserID
+		if user, err = userID(in.Body.User); err != nil {
+			return nil, err
+		}
+		done, err = r.Eraser.EraseUser(ctx, r.call, user)
+	} else {
+		done, err = r.Eraser.EraseEmail(ctx, r.call, in.Body.Email)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.position(done.Position)
+	return reply(erasedBody{Erased: true})
+}
+
+type projectionsBody struct {
+	Items []projections.Status `json:"items" nullable:"false"`
+}
+
+// status lists the read models for the operator.
+func (r *request) status() ([]projections.Status, error) {
+	if err := operatorOnly(r); err != nil {
+		return nil, err
+	}
+	if r.Models == nil {
+		return nil, r.problems.retry("this runs without projections")
+	}
+	list, err := r.Models.Status(r.ctx)
+	return list, away(err)
+}
+
+func listProjections(_ context.Context, r *request, _ *struct{}) (*Reply[projectionsBody], error) {
+	list, err := r.status()
+	if list == nil {
+		list = []projections.Status{}
+	}
+	return &Reply[projectionsBody]{projectionsBody{list}}, err
+}
+
+type rebuildInput struct {
+	Name string `path:"name"`
+}
+
+type rebuildBody struct {
+	Name  string `json:"name"`
+	State string `json:"state" enum:"serving,building"`
+}
+
+func rebuildProjection(ctx context.Context, r *request, in *rebuildInput) (*Reply[rebuildBody], error) {
+	list, err := r.status()
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(list, func(s projections.Status) bool { return s.Name == in.Name }) {
+		return nil, nowhere()
+	}
+	wait, cancel := context.WithTimeout(ctx, rebuildPatience)
+	defer cancel()
+	err = r.Models.Rebuild(wait, in.Name)
+	switch {
+	case err == nil:
+		return reply(rebuildBody{in.Name, "serving"})
+	case ctx.Err() == nil && errors.Is(wait.Err(), context.DeadlineExceeded):
+		return reply(rebuildBody{in.Name, "building"})
+	}
+	return nil, away(err)
+}

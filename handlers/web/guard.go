@@ -1,0 +1,131 @@
+package web
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"mime"
+	"net/http"
+	"strings"
+
+	"roster/domain"
+	"roster/events"
+)
+
+// SessionCookie is the name of the cookie that holds a session's token. Over https its prefix makes browsers refuse
+// one that another host, or an unencrypted page, tries to set.
+func SessionCookie(secure bool) string { return cookieName("roster_session", secure) }
+
+func cookieName(name string, secure bool) string {
+	if secure {
+		return "__Host-" + name
+	}
+	return name
+}
+
+func (s *site) sessionToken(r *http.Request) string { return cookieValue(r, SessionCookie(s.secure)) }
+
+func cookieValue(r *http.Request, name string) string {
+	c, err := r.Cookie(name)
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+// setCookie sets a cookie that no script can read and that other sites' forms do not send; maxAge in seconds, -1
+// removes it, 0 keeps it until the browser is closed.
+func (s *site) setCookie(w http.ResponseWriter, name, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{Name: cookieName(name, s.secure), Value: value, Path: "/", MaxAge: maxAge,
+		HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode})
+}
+
+func (s *site) setSession(w http.ResponseWriter, token string) {
+	s.setCookie(w, "roster_session", token, int(domain.SessionLifetime.Seconds()))
+}
+
+// What stands in the way before a form is read.
+var (
+	errForeign  = errors.New("the form was not sent from a page of this site")
+	errFormType = errors.New("not a form")
+	errTooLarge = errors.New("the form is too large")
+	errBadForm  = errors.New("the form cannot be read")
+	errStale    = errors.New("the form is out of date")
+	errNoPage   = errors.New("no such page")
+	errNoLink   = errors.New("no such link")
+	errMethod   = errors.New("method not allowed")
+)
+
+// readForm lets a form through that one of our own pages has sent, and reads it.
+//
+// The pages' Referrer-Policy makes browsers send "Origin: null" with their forms. Those that send Sec-Fetch-Site are
+// judged by it; for the others, on plain HTTP, the form's token alone decides.
+func (s *site) readForm(w http.ResponseWriter, r *http.Request) error {
+	opaque := r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "null"
+	if !opaque && s.origin.Check(r) != nil {
+		return errForeign
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+		return errFormType
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if err := r.ParseForm(); err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return errTooLarge
+		}
+		return errBadForm
+	}
+	key := csrfKey(r, s.secure)
+	if key == "" || !hmac.Equal([]byte(formToken(key, r.URL.Path, s.sessionToken(r))), []byte(r.PostForm.Get(tokenField))) {
+		return errStale
+	}
+	return nil
+}
+
+const (
+	csrfCookie = "roster_csrf"
+	tokenField = "csrf"
+)
+
+// csrfKey is the browser's own random key, or "" where it has none yet.
+func csrfKey(r *http.Request, secure bool) string {
+	key := cookieValue(r, cookieName(csrfCookie, secure))
+	if raw, err := base64.RawURLEncoding.DecodeString(key); err != nil || len(raw) != sha256.Size {
+		return ""
+	}
+	return key
+}
+
+// formToken is the token of one form: an HMAC, by the browser's key, of where the form goes and of who is signed in.
+// So a token serves for one link or page and one session only, and nothing has to be kept.
+func formToken(key, action, session string) string {
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write(events.LengthPrefixed("roster.csrf.v1", action, session))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// tokens answers the function that makes the tokens of a page's forms, and gives the browser a key where it has none.
+func (s *site) tokens(w http.ResponseWriter, r *http.Request) func(action string) string {
+	key := csrfKey(r, s.secure)
+	if key == "" {
+		var raw [sha256.Size]byte
+		_, _ = rand.Read(raw[:]) // never fails, says its documentation
+		key = base64.RawURLEncoding.EncodeToString(raw[:])
+		s.setCookie(w, csrfCookie, key, 0)
+	}
+	session := s.sessionToken(r)
+	return func(action string) string { return formToken(key, action, session) }
+}
+
+// localPath answers where to go after signing in or out: a page of ours that takes no harm from being opened, else
+// the start page. Anything that a browser could read as another host is none.
+func localPath(next string) string {
+	token, ok := strings.CutPrefix(next, "/invitations/")
+	if ok && token != "" && strings.Trim(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == "" {
+		return next
+	}
+	return "/"
+}

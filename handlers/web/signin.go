@@ -1,0 +1,167 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"roster/domain"
+	"roster/events"
+)
+
+// maxPassword is the longest password, in bytes, that anybody can have: 1,024 characters.
+const maxPassword = 4096
+
+// maxListed is how many accounts the start page lists.
+const maxListed = 100
+
+// signInForm is the sign-in form.
+type signInForm struct {
+	Email string
+	Next  string // where to go then
+	Fixed bool   // the address is known and not to be changed
+	Token string
+}
+
+// signInBody is what the sign-in page says beside its form.
+type signInBody struct {
+	Email string
+	Next  string
+	Error string
+	Retry string
+}
+
+// startBody is what the start page shows.
+type startBody struct {
+	SetUp    bool
+	HasInbox bool
+	Accounts []membership
+	More     int
+}
+
+// membership is one account of whoever is signed in.
+type membership struct {
+	Name      string
+	Roles     []string
+	Suspended bool
+}
+
+func (s *site) start(w http.ResponseWriter, r *http.Request) error {
+	who, err := s.who(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	body := startBody{HasInbox: s.HasInbox}
+	if body.SetUp, err = s.enroll.IsSetUp(r.Context()); err != nil {
+		return err
+	}
+	if who.SignedIn() {
+		if body.Accounts, err = s.memberships(r.Context(), r, who); err != nil {
+			return err
+		}
+		if n := len(body.Accounts); n > maxListed {
+			body.Accounts, body.More = body.Accounts[:maxListed], n-maxListed
+		}
+	}
+	return s.show(w, r, http.StatusOK, "start", "Start", who, body)
+}
+
+// memberships are the accounts that somebody has access to or is suspended in, by name.
+func (s *site) memberships(ctx context.Context, r *http.Request, who person) ([]membership, error) {
+	var list []membership
+	for _, id := range who.User.Accounts() {
+		a, _, err := s.App.Account(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		var may domain.Access
+		err = s.App.Ask(ctx, s.call(r, who.Actor), domain.AskMayIn(id, domain.AccountRead, &may))
+		m, _ := a.Member(who.User.ID)
+		switch {
+		case err == nil, !may.None():
+			list = append(list, membership{Name: a.Name, Roles: may.Roles()})
+		case m.Status == domain.Suspended:
+			list = append(list, membership{Name: a.Name, Suspended: true})
+		case codeOf(err) == "":
+			return nil, err
+		}
+	}
+	slices.SortFunc(list, func(a, b membership) int { return cmp.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+func (s *site) signInPage(w http.ResponseWriter, r *http.Request) error {
+	who, err := s.who(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	next := localPath(r.URL.Query().Get("next"))
+	if who.SignedIn() {
+		http.Redirect(w, r, next, http.StatusSeeOther)
+		return nil
+	}
+	return s.show(w, r, http.StatusOK, "sign-in", "Sign in", who, signInBody{Next: next})
+}
+
+func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
+	before, err := s.who(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	body := signInBody{Email: r.PostForm.Get("email"), Next: localPath(r.PostForm.Get("next"))}
+	password := r.PostForm.Get("password")
+	if len(password) > maxPassword {
+		err = &domain.Error{Code: domain.BadCredentials} // nobody's
+	} else {
+		err = s.startSession(w, r, before, body.Email, password)
+	}
+	var refusal *domain.Error
+	switch {
+	case err == nil:
+		http.Redirect(w, r, body.Next, http.StatusSeeOther)
+		return nil
+	case !errors.As(err, &refusal):
+		return err
+	}
+	status := statusOf(refusal.Code)
+	if refusal.Code == domain.RateLimited {
+		body.Error, body.Retry = "There have been too many failed sign-ins.", inMinutes(refusal.Retry)
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, refusal.Retry)))
+	} else {
+		body.Error, status = "The e-mail address or the password is wrong.", http.StatusUnauthorized
+	}
+	return s.show(w, r, status, "sign-in", "Sign in", person{}, body)
+}
+
+// startSession signs in, and out whoever this browser was signed in as.
+func (s *site) startSession(w http.ResponseWriter, r *http.Request, before person, email, password string) error {
+	in, err := s.Access.SignIn(r.Context(), s.call(r, events.Actor{}), email, password)
+	if err != nil {
+		return err
+	}
+	if before.SignedIn() {
+		if _, err := s.Access.SignOut(r.Context(), s.call(r, before.Actor)); err != nil {
+			s.Logger.WarnContext(r.Context(), "the session before could not be ended", "err", err)
+		}
+	}
+	s.setSession(w, in.Token)
+	return nil
+}
+
+func (s *site) signOut(w http.ResponseWriter, r *http.Request) error {
+	who, err := s.who(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	if who.SignedIn() {
+		if _, err := s.Access.SignOut(r.Context(), s.call(r, who.Actor)); err != nil {
+			return err
+		}
+	}
+	s.setCookie(w, "roster_session", "", -1)
+	http.Redirect(w, r, localPath(r.PostForm.Get("next")), http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,231 @@
+// Package web serves the small pages of a portal that has nothing else yet: start, sign-in, what a link in a mail
+// opens, and the first account. They are made on the server, work by plain forms, run no script and load nothing
+// from elsewhere. Looking at a page changes nothing; only a POST with the page's own token does.
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"roster/events"
+	"roster/handlers"
+	"roster/handlers/access"
+	"roster/handlers/enroll"
+)
+
+// What a link's token is for, as Links answers it.
+const (
+	purposeInvitation byte = 1
+	purposeSetup      byte = 2
+)
+
+// maxBody bounds what a form may send.
+const maxBody = 64 << 10
+
+// Links reads the tokens of links. A token that is none, whatever the reason, is an error.
+type Links interface {
+	Read(token string) (purpose byte, scope, subject [16]byte, generation uint32, err error)
+}
+
+// Config is what the pages are made of.
+type Config struct {
+	App        *handlers.App
+	Access     *access.Access
+	Links      Links
+	PublicURL  string // https makes the cookies Secure; no page takes its address from the request
+	PortalName string // "Roster" where it is empty
+	HasInbox   bool   // there is a /dev/inbox
+	Logger     *slog.Logger
+	// Origin says from where a request comes. nil: the connection's address and the User-Agent, right where there
+	// is no proxy in front.
+	Origin func(*http.Request) events.OriginInfo
+}
+
+// site is the pages with all that they need.
+type site struct {
+	Config
+	enroll  *enroll.Enroll
+	pages   pages
+	origin  *http.CrossOriginProtection
+	headers http.Header
+	secure  bool
+}
+
+// Mount registers the pages: "/", /sign-in, /sign-out, /invitations/…, /setup/… and /assets/…, each for all
+// verbs, so that what is not allowed is refused by a page as well.
+func Mount(mux *http.ServeMux, c Config) error {
+	public, err := url.Parse(c.PublicURL)
+	if err != nil || public.Host == "" || public.Scheme != "http" && public.Scheme != "https" {
+		return errors.New("web: the public URL has to be http://… or https://…")
+	}
+	if c.PortalName == "" {
+		c.PortalName = "Roster"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Origin == nil {
+		c.Origin = direct
+	}
+	s := &site{Config: c, enroll: &enroll.Enroll{App: c.App, Access: c.Access}, origin: http.NewCrossOriginProtection(),
+		secure: public.Scheme == "https", headers: headers(public.Scheme == "https")}
+	if err := s.origin.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
+		return fmt.Errorf("web: %w", err)
+	}
+	if s.pages, err = parsePages(); err != nil {
+		return fmt.Errorf("web: %w", err)
+	}
+	for pattern, verbs := range map[string]verbs{
+		"/{$}":                         {http.MethodGet: s.start},
+		"/sign-in":                     {http.MethodGet: s.signInPage, http.MethodPost: s.signIn},
+		"/sign-out":                    {http.MethodPost: s.signOut},
+		"/invitations/{token}":         {http.MethodGet: s.invitation},
+		"/invitations/{token}/accept":  {http.MethodGet: s.backToInvitation, http.MethodPost: s.accept},
+		"/invitations/{token}/decline": {http.MethodGet: s.backToInvitation, http.MethodPost: s.decline},
+		"/setup/{token}":               {http.MethodGet: s.setupPage, http.MethodPost: s.setup},
+		"/assets/roster.css":           {http.MethodGet: s.stylesheet},
+		"/invitations/":                nil,
+		"/setup/":                      nil,
+		"/assets/":                     nil,
+	} {
+		mux.Handle(pattern, s.route(verbs))
+	}
+	return nil
+}
+
+// verbs are the handlers of one path; nil is a path that does not exist.
+type verbs map[string]func(w http.ResponseWriter, r *http.Request) error
+
+// route answers a path: headers first, so that no answer is without them, then who may send what, then the handler.
+func (s *site) route(v verbs) http.Handler {
+	allow := []string{http.MethodOptions}
+	for verb := range v {
+		allow = append(allow, verb)
+		if verb == http.MethodGet {
+			allow = append(allow, http.MethodHead)
+		}
+	}
+	slices.Sort(allow)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for name, values := range s.headers {
+			w.Header()[name] = values
+		}
+		verb := r.Method
+		if verb == http.MethodHead {
+			verb = http.MethodGet
+		}
+		handle, ok := v[verb]
+		var err error
+		switch {
+		case v == nil:
+			err = errNoPage
+		case verb == http.MethodOptions:
+			w.Header().Set("Allow", strings.Join(allow, ", "))
+			w.WriteHeader(http.StatusNoContent)
+		case !ok:
+			w.Header().Set("Allow", strings.Join(allow, ", "))
+			err = errMethod
+		case verb == http.MethodPost:
+			if err = s.readForm(w, r); err == nil {
+				err = handle(w, r)
+			}
+		default:
+			err = handle(w, r)
+		}
+		if err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+// headers are those of every answer. Nothing may run, nothing may be loaded from elsewhere, nobody may frame the
+// page or learn its address.
+func headers(secure bool) http.Header {
+	h := http.Header{}
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+	if secure {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	return h
+}
+
+// direct is from where a request comes when nothing stands in front.
+func direct(r *http.Request) events.OriginInfo {
+	ip, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		ip = r.RemoteAddr
+	}
+	device := strings.ToValidUTF8(r.UserAgent(), "")
+	for len(device) > 256 {
+		_, size := utf8.DecodeLastRuneInString(device)
+		device = device[:len(device)-size]
+	}
+	return events.OriginInfo{IP: ip, Device: device}
+}
+
+// call is a call by somebody.
+func (s *site) call(r *http.Request, actor events.Actor) handlers.Call {
+	return handlers.Call{Actor: actor, Origin: s.Config.Origin(r)}
+}
+
+// link reads the token of the path. What is no link to an invitation reads as a page that does not exist.
+func (s *site) link(r *http.Request) (enroll.Link, error) {
+	purpose, scope, subject, generation, err := s.Links.Read(r.PathValue("token"))
+	if err != nil || purpose != purposeInvitation {
+		return enroll.Link{}, errNoLink
+	}
+	return enroll.Link{Account: events.AccountID(scope), Invitation: events.InvitationID(subject), Generation: generation}, nil
+}
+
+// isSetup checks that the token of the path is the setup link's.
+func (s *site) isSetup(r *http.Request) error {
+	if purpose, _, _, _, err := s.Links.Read(r.PathValue("token")); err != nil || purpose != purposeSetup {
+		return errNoLink
+	}
+	return nil
+}
+
+// person is who is signed in, as the pages show it.
+type person struct {
+	access.Principal
+	Name, Email string
+}
+
+// SignedIn says that somebody is.
+func (p person) SignedIn() bool { return !p.Actor.User().IsZero() }
+
+// who answers who is signed in, or nobody.
+func (s *site) who(ctx context.Context, r *http.Request) (person, error) {
+	token := s.sessionToken(r)
+	if token == "" {
+		return person{}, nil
+	}
+	p, err := s.Access.Authenticate(ctx, token)
+	switch {
+	case codeOf(err) != "":
+		return person{}, nil // a session that has ended is nobody's
+	case err != nil:
+		return person{}, err
+	case p.Actor.User().IsZero():
+		return person{}, nil // pages are for people
+	}
+	who, err := s.enroll.Person(ctx, p.User)
+	if err != nil {
+		return person{}, err
+	}
+	return person{Principal: p, Name: who.Name.Full(), Email: who.Email}, nil
+}

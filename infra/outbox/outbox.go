@@ -1,0 +1,223 @@
+// Package outbox keeps the mailer's rows in PostgreSQL.
+package outbox
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"roster/events"
+	"roster/handlers/mailer"
+)
+
+const tables = `
+CREATE SCHEMA IF NOT EXISTS roster;
+CREATE TABLE IF NOT EXISTS roster.outbox (
+	event text COLLATE "C" NOT NULL,
+	target text COLLATE "C" NOT NULL,
+	account uuid NOT NULL,
+	invitation uuid NOT NULL,
+	generation bigint NOT NULL,
+	added_at timestamptz NOT NULL,
+	due_at timestamptz NOT NULL, -- for a row that is taken: when the claim runs out
+	attempts int NOT NULL DEFAULT 0,
+	accepted boolean NOT NULL DEFAULT false,
+	claim uuid,
+	done_at timestamptz,
+	outcome text,
+	PRIMARY KEY (event, target)
+) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS outbox_due ON roster.outbox (due_at) WHERE done_at IS NULL;
+CREATE INDEX IF NOT EXISTS outbox_done ON roster.outbox (done_at) WHERE done_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS roster.outbox_begun (
+	at timestamptz NOT NULL,
+	skipped_up_to bigint NOT NULL
+);
+`
+
+// Outbox implements mailer.Outbox.
+type Outbox struct {
+	pool *pgxpool.Pool
+	made atomic.Bool
+}
+
+var _ mailer.Outbox = (*Outbox)(nil)
+
+// New makes an Outbox over a pool. Its tables are made when they are first needed, so that the database may be away.
+func New(pool *pgxpool.Pool) *Outbox { return &Outbox{pool: pool} }
+
+// make makes the tables where there are none. Two that do so at once wait for each other.
+func (o *Outbox) make(ctx context.Context) error {
+	if o.made.Load() {
+		return nil
+	}
+	err := pgx.BeginFunc(ctx, o.pool, func(tx pgx.Tx) error {
+		// The schema is shared with the projections, which make it under this lock.
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('roster.projections.prepare', 0))`); err != nil {
+			return err
+		}
+		var there bool
+		if err := tx.QueryRow(ctx, `SELECT to_regclass('roster.outbox_begun') IS NOT NULL`).Scan(&there); err != nil || there {
+			return err
+		}
+		_, err := tx.Exec(ctx, tables)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("outbox: making its tables: %w", err)
+	}
+	o.made.Store(true)
+	return nil
+}
+
+// Begun implements mailer.Outbox.
+func (o *Outbox) Begun(ctx context.Context) (begun bool, err error) {
+	if err := o.make(ctx); err != nil {
+		return false, err
+	}
+	err = o.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM roster.outbox_begun)`).Scan(&begun)
+	return begun, wrap("begun", err)
+}
+
+// Begin implements mailer.Outbox.
+func (o *Outbox) Begin(ctx context.Context, now time.Time, skipped uint64) error {
+	if err := o.make(ctx); err != nil {
+		return err
+	}
+	_, err := o.pool.Exec(ctx, `INSERT INTO roster.outbox_begun SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM roster.outbox_begun)`, now, int64(skipped))
+	return wrap("begin", err)
+}
+
+// Skipped says that an outbox began while events had been handed to an earlier one, which is lost.
+type Skipped struct {
+	At time.Time // when that was noticed
+	To uint64    // sequence in the feed of the last event that was handed over: what came later is not lost
+}
+
+// Skipped answers what may have been lost with an earlier outbox; nil when nothing was. Whatever invitation still
+// says unsent or deferred and is older has to be sent again by hand.
+func (o *Outbox) Skipped(ctx context.Context) (*Skipped, error) {
+	if err := o.make(ctx); err != nil {
+		return nil, err
+	}
+	var s Skipped
+	var to int64
+	err := o.pool.QueryRow(ctx, `SELECT at, skipped_up_to FROM roster.outbox_begun WHERE skipped_up_to > 0`).Scan(&s.At, &to)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	s.At, s.To = s.At.UTC(), uint64(to)
+	return &s, wrap("skipped", err)
+}
+
+// Add implements mailer.Outbox.
+func (o *Outbox) Add(ctx context.Context, r mailer.Row) error {
+	_, err := o.pool.Exec(ctx, `INSERT INTO roster.outbox (event, target, account, invitation, generation, added_at, due_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT DO NOTHING`,
+		r.Event, r.Target, [16]byte(r.Account), [16]byte(r.Invitation), int64(r.Generation), r.Since)
+	return wrap("add", err)
+}
+
+const columns = `event, target, account, invitation, generation, added_at, attempts, accepted`
+
+func scan(row pgx.Row) (*mailer.Row, error) {
+	var r mailer.Row
+	var account, invitation [16]byte
+	var generation int64
+	err := row.Scan(&r.Event, &r.Target, &account, &invitation, &generation, &r.Since, &r.Attempts, &r.Accepted)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	r.Account, r.Invitation, r.Generation = account, invitation, uint32(generation)
+	r.Since = r.Since.UTC()
+	return &r, err
+}
+
+// Claim implements mailer.Outbox.
+func (o *Outbox) Claim(ctx context.Context, now, until time.Time) (*mailer.Row, error) {
+	var claim events.AnyID
+	if _, err := rand.Read(claim[:]); err != nil {
+		return nil, err
+	}
+	r, err := scan(o.pool.QueryRow(ctx, `UPDATE roster.outbox SET claim = $1, due_at = $3
+		WHERE done_at IS NULL AND (event, target) = (SELECT event, target FROM roster.outbox
+			WHERE done_at IS NULL AND due_at <= $2 ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+		RETURNING `+columns, [16]byte(claim), now, until))
+	if r == nil || err != nil {
+		return nil, wrap("claim", err)
+	}
+	r.Claim = claim
+	return r, nil
+}
+
+// Extend implements mailer.Outbox.
+func (o *Outbox) Extend(ctx context.Context, r mailer.Row, until time.Time) error {
+	return o.change(ctx, r, "extend", `due_at = $4`, until)
+}
+
+// Accept implements mailer.Outbox.
+func (o *Outbox) Accept(ctx context.Context, r mailer.Row) error {
+	return o.change(ctx, r, "accept", `accepted = true`)
+}
+
+// Retry implements mailer.Outbox.
+func (o *Outbox) Retry(ctx context.Context, r mailer.Row, at time.Time, attempts int) error {
+	return o.change(ctx, r, "retry", `due_at = $4, attempts = $5, claim = NULL`, at, attempts)
+}
+
+// Done implements mailer.Outbox.
+func (o *Outbox) Done(ctx context.Context, r mailer.Row, now time.Time, outcome string) error {
+	return o.change(ctx, r, "done", `done_at = $4, outcome = $5, claim = NULL`, now, outcome)
+}
+
+// change changes a row that is still ours.
+func (o *Outbox) change(ctx context.Context, r mailer.Row, what, set string, args ...any) error {
+	tag, err := o.pool.Exec(ctx, `UPDATE roster.outbox SET `+set+` WHERE event = $1 AND target = $2 AND claim = $3 AND done_at IS NULL`,
+		append([]any{r.Event, r.Target, [16]byte(r.Claim)}, args...)...)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = mailer.ErrNotOurs
+	}
+	return wrap(what, err)
+}
+
+// Tidy implements mailer.Outbox.
+func (o *Outbox) Tidy(ctx context.Context, before time.Time) error {
+	_, err := o.pool.Exec(ctx, `DELETE FROM roster.outbox WHERE done_at < $1`, before)
+	return wrap("tidy", err)
+}
+
+// Find answers the row of an event, done or not; nil when there is none. The event's id is the left side of the
+// mail's Message-ID.
+func (o *Outbox) Find(ctx context.Context, event string) (*mailer.Row, error) {
+	if err := o.make(ctx); err != nil {
+		return nil, err
+	}
+	r, err := scan(o.pool.QueryRow(ctx, `SELECT `+columns+` FROM roster.outbox WHERE event = $1 ORDER BY target LIMIT 1`, event))
+	return r, wrap("find", err)
+}
+
+// Waiting answers how many mails are not done, and since when the oldest of them waits.
+func (o *Outbox) Waiting(ctx context.Context) (n int, since time.Time, err error) {
+	if err := o.make(ctx); err != nil {
+		return 0, since, err
+	}
+	var oldest *time.Time
+	err = o.pool.QueryRow(ctx, `SELECT count(*), min(added_at) FROM roster.outbox WHERE done_at IS NULL`).Scan(&n, &oldest)
+	if oldest != nil {
+		since = oldest.UTC()
+	}
+	return n, since, wrap("waiting", err)
+}
+
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("outbox: %s: %w", what, err)
+}

@@ -1,0 +1,176 @@
+package outbox_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/goleak"
+
+	"roster/events"
+	"roster/handlers/mailer"
+	"roster/infra/outbox"
+	"roster/infra/postgres/launch/pgtest"
+)
+
+// The database of pgtest lives as long as the process.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("roster/infra/postgres/launch.(*Server).supervise"))
+}
+
+func open(t *testing.T) *outbox.Outbox {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), pgtest.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return outbox.New(pool)
+}
+
+var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func row(n int) mailer.Row {
+	return mailer.Row{Event: fmt.Sprintf("event.%d", n), Target: "invitee", Account: events.AccountID(uuid.Must(uuid.NewV7())),
+		Invitation: events.InvitationID(uuid.Must(uuid.NewV7())), Generation: 4_000_000_000, Since: day}
+}
+
+func TestTheLifeOfARow(t *testing.T) {
+	o, ctx := open(t), t.Context()
+	if begun, err := o.Begun(ctx); begun || err != nil {
+		t.Fatal(begun, err)
+	}
+	for range 2 {
+		if err := o.Begin(ctx, day, 7); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if begun, err := o.Begun(ctx); !begun || err != nil {
+		t.Fatal(begun, err)
+	}
+	if s, err := o.Skipped(ctx); err != nil || s == nil || s.To != 7 || !s.At.Equal(day) {
+		t.Fatal(s, err)
+	}
+	want := row(1)
+	for range 2 {
+		if err := o.Add(ctx, want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, err := o.Claim(ctx, day.Add(-time.Second), day); r != nil || err != nil {
+		t.Fatal("claimed before it was due", r, err)
+	}
+	first, err := o.Claim(ctx, day, day.Add(time.Minute))
+	if err != nil || first == nil {
+		t.Fatal(first, err)
+	}
+	want.Claim = first.Claim
+	if *first != want {
+		t.Errorf("got %+v, want %+v", *first, want)
+	}
+	if r, err := o.Claim(ctx, day.Add(59*time.Second), day.Add(time.Hour)); r != nil || err != nil {
+		t.Fatal("claimed twice", r, err)
+	}
+	if err := o.Extend(ctx, *first, day.Add(2*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	second, err := o.Claim(ctx, day.Add(2*time.Minute), day.Add(3*time.Minute))
+	if err != nil || second == nil {
+		t.Fatal(second, err)
+	}
+	for name, err := range map[string]error{"extend": o.Extend(ctx, *first, day), "accept": o.Accept(ctx, *first), "retry": o.Retry(ctx, *first, day, 1), "done": o.Done(ctx, *first, day, "sent")} {
+		if !errors.Is(err, mailer.ErrNotOurs) {
+			t.Errorf("%s after the claim has run out: %v", name, err)
+		}
+	}
+	if err := errors.Join(o.Accept(ctx, *second), o.Retry(ctx, *second, day.Add(5*time.Minute), 3)); err != nil {
+		t.Fatal(err)
+	}
+	third, err := o.Claim(ctx, day.Add(5*time.Minute), day.Add(6*time.Minute))
+	if err != nil || third == nil || third.Attempts != 3 || !third.Accepted {
+		t.Fatalf("%+v, %v", third, err)
+	}
+	if n, since, err := o.Waiting(ctx); n != 1 || !since.Equal(day) || err != nil {
+		t.Error(n, since, err)
+	}
+	if err := o.Done(ctx, *third, day.Add(5*time.Minute), "sent"); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(o.Add(ctx, want), o.Tidy(ctx, day.Add(time.Minute))); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := o.Claim(ctx, day.Add(time.Hour), day.Add(2*time.Hour)); r != nil || err != nil {
+		t.Fatal("claimed when done", r, err)
+	}
+	if r, err := o.Find(ctx, want.Event); err != nil || r == nil || r.Invitation != want.Invitation || r.Generation != want.Generation {
+		t.Error(r, err)
+	}
+	if err := o.Tidy(ctx, day.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := o.Find(ctx, want.Event); r != nil || err != nil {
+		t.Error("kept for ever", r, err)
+	}
+}
+
+func TestEveryRowIsClaimedOnce(t *testing.T) {
+	o, ctx := open(t), t.Context()
+	if _, err := o.Begun(ctx); err != nil {
+		t.Fatal(err)
+	}
+	const rows = 200
+	for n := range rows {
+		if err := o.Add(ctx, row(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	claimed := map[string]int{}
+	for range 4 {
+		all.Go(func() {
+			for {
+				r, err := o.Claim(ctx, day, day.Add(time.Minute))
+				if err != nil {
+					t.Error(err)
+				}
+				if r == nil {
+					return
+				}
+				mu.Lock()
+				claimed[r.Event]++
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	if len(claimed) != rows {
+		t.Errorf("%d of %d", len(claimed), rows)
+	}
+	for event, n := range claimed {
+		if n != 1 {
+			t.Errorf("%s was claimed %d times", event, n)
+		}
+	}
+}
+
+func TestManyMakeTheTables(t *testing.T) {
+	pool, err := pgxpool.New(t.Context(), pgtest.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if _, err := outbox.New(pool).Begun(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+}
