@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -259,6 +260,40 @@ func TestFaults(t *testing.T) {
 			}
 		}
 	}
+}
+
+// 1,000 commands while the log fails in every way, each tried until it is answered: 1,000 effects (F02).
+func TestFaultStorm(t *testing.T) {
+	b := newBench(t)
+	account := b.open()
+	b.join(account, "owner", domain.Owner)
+	storm := rand.New(rand.NewPCG(1, 2))
+	const commands = 1000
+	tries := 0
+	for n := range commands {
+		name := fmt.Sprint("n", n)
+		call := keyed(operator(), name, name)
+		cmd := domain.InviteUsers{Account: account, Invitees: []*domain.Addressee{addressee(name)}, Grants: grants(domain.Viewer)}
+		for done := false; !done; tries++ {
+			for range storm.IntN(4) {
+				b.log.Fail(memlog.Fault(storm.IntN(int(memlog.Broken) + 1)))
+			}
+			switch _, err := b.app.Do(t.Context(), call, cmd); {
+			case err == nil:
+				done = true
+			case errors.Is(err, handlers.ErrUnavailable), errors.Is(err, handlers.ErrUnknownOutcome), errors.Is(err, memlog.ErrBroken):
+			default:
+				t.Fatal(err)
+			}
+			if tries%50 == 0 {
+				b.app = b.another(handlers.Config{}) // the process dies
+			}
+		}
+	}
+	if got := b.facts(events.OfAccount(account), "invitation.created") - 1; got != commands {
+		t.Errorf("%d effects of %d commands", got, commands)
+	}
+	t.Logf("%d commands, %d tries, %d effects", commands, tries, b.facts(events.OfAccount(account), "invitation.created")-1)
 }
 
 // A commit that may still arrive is told as such, whatever stands in the way of looking again.

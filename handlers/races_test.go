@@ -182,7 +182,7 @@ func TestOneEnd(t *testing.T) {
 	}
 }
 
-// The last of two owners is no more refused than need be when the cache keeps one boundary: it is only speed.
+// A cache that keeps one boundary is slower, and nothing else.
 func TestTinyCache(t *testing.T) {
 	b := newBench(t)
 	account := b.open()

@@ -16,6 +16,9 @@ import (
 	"roster/handlers/enroll"
 )
 
+// demoBegins is how long ago the demo's first fact is.
+const demoBegins = 91 * 24 * time.Hour
+
 // demoPerson is one line of the demo: who is invited when, into what, and how it went on.
 type demoPerson struct {
 	name    string

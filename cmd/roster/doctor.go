@@ -133,7 +133,12 @@ func (c doctorCmd) models(ctx context.Context) (string, error) {
 		return "", err
 	}
 	var lag uint64
+	serving := 0
 	for _, s := range list.Items {
+		if s.State != "serving" {
+			continue
+		}
+		serving++
 		if len(s.Parked) > 0 {
 			return "", fmt.Errorf("%s has parked %d boundaries: roster projections status", s.Name, len(s.Parked))
 		}
@@ -142,5 +147,5 @@ func (c doctorCmd) models(ctx context.Context) (string, error) {
 		}
 		lag = max(lag, s.Lag)
 	}
-	return fmt.Sprintf("%d read models, at most %d commits behind", len(list.Items), lag), nil
+	return fmt.Sprintf("%d read models, at most %d commits behind", serving, lag), nil
 }

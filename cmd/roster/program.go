@@ -152,6 +152,9 @@ func (p *program) openStreams(ctx context.Context, conn *natsgo.Conn) error {
 
 // startCommands makes the write path and checks that log and keyring belong together.
 func (p *program) startCommands(ctx context.Context) error {
+	if p.options.Demo {
+		p.clock.Store(int64(-demoBegins)) // before the first fact: time never goes back within a boundary
+	}
 	p.app = handlers.NewApp(handlers.Config{Log: p.log, Sealer: p.sealer, MACs: p.keys, Build: version, Logger: p.logger,
 		Clock: func() time.Time { return time.Now().Add(time.Duration(p.clock.Load())) }})
 	var err error
