@@ -2,6 +2,7 @@ package domain
 
 import (
 	"slices"
+	"time"
 
 	"roster/events"
 )
@@ -49,6 +50,32 @@ type later struct {
 type seat struct {
 	user       events.UserID       // the member who holds it, present or past
 	invitation events.InvitationID // the latest invitation
+	since      events.Time         // when the present day of mails began ...
+	mails      int                 // ... and how many there were since
+}
+
+// The mails that one address may be sent from one account: SPEC sets no number, but nobody is to be flooded.
+const (
+	maxMails   = 10
+	mailWindow = 24 * time.Hour
+)
+
+// mailed counts one more mail to the address.
+func (s seat) mailed(at events.Time) seat {
+	if at.Sub(s.since) >= mailWindow {
+		s.since, s.mails = at, 0
+	}
+	s.mails++
+	return s
+}
+
+// flooded says for how long the address gets no further mail from this account.
+func (a Account) flooded(address events.AddressID, at events.Time) (wait time.Duration) {
+	s, _ := a.byAddress.Get(address)
+	if s.mails < maxMails {
+		return 0
+	}
+	return max(0, mailWindow-at.Sub(s.since))
 }
 
 // Member is one membership.
@@ -212,7 +239,7 @@ func (a Account) evolve(h Happened) State {
 	case events.InvitationCreated:
 		s, _ := a.byAddress.Get(f.Address)
 		s.invitation = f.Invitation
-		a.byAddress = a.byAddress.With(f.Address, s)
+		a.byAddress = a.byAddress.With(f.Address, s.mailed(h.At))
 		return a.withInvitation(Invitation{ID: f.Invitation, Address: f.Address, Invitee: sealedAt(h, f.Invitee.Box),
 			Grants: f.Grants, By: h.By, Generation: f.Generation, ExpiresAt: f.ExpiresAt, Status: Pending, Delivery: "unsent"}, h)
 	case events.InvitationResent:
@@ -222,7 +249,7 @@ func (a Account) evolve(h Happened) State {
 		i, _ := a.invitations.Get(f.Invitation)
 		s, _ := a.byAddress.Get(i.Address) // the one resent is the address's latest again, so that it gets no second one
 		s.invitation = i.ID
-		a.byAddress = a.byAddress.With(i.Address, s)
+		a.byAddress = a.byAddress.With(i.Address, s.mailed(h.At))
 	case events.InvitationRevoked:
 		return a.changedInvitation(f.Invitation, h, func(i *Invitation) { i.Status = Revoked })
 	case events.InvitationDeclined:

@@ -15,6 +15,7 @@ const (
 	OutcomeAlreadyMember  = "already_member"
 	OutcomeAlreadyInvited = "already_invited"
 	OutcomeInvalidAddress = "invalid_address"
+	OutcomeRefused        = "refused" // the address has been sent too many mails: rate_limited
 )
 
 // InviteUsers invites people into an account. Each address has its own outcome; a bad one loses none of the good
@@ -76,6 +77,9 @@ func (w *World) invite(account events.AccountID, is Issued, n int, to *Addressee
 			w.record(events.OfAccount(account), events.InvitationRevoked{Invitation: old.ID, Because: events.BecauseInviterLostAccess})
 		}
 	}
+	if a.flooded(to.ID, is.At) > 0 {
+		return OutcomeRefused
+	}
 	w.record(events.OfAccount(account), invitation(is, n, *to, grants, validity))
 	return OutcomeInvited
 }
@@ -130,6 +134,11 @@ func (c ResendInvitation) Decide(w *World, is Issued) error {
 	}
 	if newest, _ := a.InvitationOf(i.Address); newest.ID != i.ID && w.StatusOf(c.Account, newest) == Pending {
 		return refuse(AlreadyInvited, "the address has a newer invitation")
+	}
+	if wait := a.flooded(i.Address, is.At); wait > 0 {
+		e := refuse(RateLimited, "this address has been sent %d invitations within a day", maxMails)
+		e.Retry = int((wait + time.Second - 1) / time.Second)
+		return e
 	}
 	w.record(events.OfAccount(c.Account), events.InvitationResent{Invitation: i.ID, Generation: i.Generation + 1,
 		From: i.ExpiresAt, To: is.At.Add(DefaultValidity)})

@@ -66,7 +66,7 @@ type demo struct {
 
 // fillDemo refuses data that is not empty.
 func (p *program) fillDemo(ctx context.Context) (string, error) {
-	if !p.first {
+	if !p.made {
 		return "", errors.New("--demo fills empty data only, and this log has facts: choose another --data")
 	}
 	secret := make([]byte, 8)

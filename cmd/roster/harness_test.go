@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -90,6 +91,8 @@ func (l *lines) String() string {
 func serve(t testing.TB, data string, flags ...string) *running {
 	t.Helper()
 	r := &running{t: t, Data: data, stderr: newLines(), exited: make(chan struct{})}
+	_, err := os.Stat(filepath.Join(data, "log"))
+	first := err != nil && !slices.Contains(flags, "--demo")
 	args := append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"}, flags...)
 	r.cmd = exec.Command(program(t), args...)
 	r.cmd.Stderr = r.stderr
@@ -119,6 +122,9 @@ func serve(t testing.TB, data string, flags ...string) *running {
 		t.Fatalf("roster ended: %s", r.stderr)
 	case <-time.After(90 * time.Second):
 		t.Fatalf("roster is not ready: %s", r.stderr)
+	}
+	if first { // it is said before the program is ready, and read here on another pipe
+		r.until("the setup link", func() bool { return strings.Contains(r.stderr.String(), "/setup/") })
 	}
 	if m := regexp.MustCompile(`(http://\S+/setup/\S+)`).FindStringSubmatch(r.stderr.String()); m != nil {
 		r.Setup = m[1]

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -60,14 +61,19 @@ func run(ctx context.Context, args []string, io stdio) int {
 		return exit // --help has been answered
 	}
 	if err != nil {
-		_, _ = fmt.Fprintln(io.err, "roster:", err)
+		_, _ = fmt.Fprintln(io.err, "roster:", oneLine(err))
 		return 2
 	}
 	if err := parsed.Run(); err != nil {
-		_, _ = fmt.Fprintln(io.err, "roster:", err)
+		_, _ = fmt.Fprintln(io.err, "roster:", oneLine(err))
 		return 1
 	}
 	return 0
+}
+
+// oneLine is an error as it is told: joined ones stand on a line each.
+func oneLine(err error) string {
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
 
 // defaultData is where data goes unless told: for root a place that PostgreSQL's own user can search.

@@ -5,9 +5,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +19,7 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roster/events"
 	"roster/handlers"
 	"roster/handlers/access"
 	"roster/handlers/enroll"
@@ -33,6 +37,9 @@ import (
 	"roster/infra/vault"
 	"roster/projections"
 )
+
+// connectWithin is how long a database may take to answer a new connection.
+const connectWithin = 3 * time.Second
 
 // program is everything that runs, in the order in which it was started; close stops it in reverse.
 type program struct {
@@ -53,7 +60,8 @@ type program struct {
 	inbox  *mail.Inbox // nil with --smtp
 	sender mail.Sender
 
-	first       bool // the log was made by this start
+	made        bool // the log was made by this start
+	first       bool // nobody has used it yet
 	operatorKey string
 	operatorID  string
 	keyFile     string
@@ -102,11 +110,23 @@ func start(ctx context.Context, options *serveCmd, logger *slog.Logger) (_ *prog
 	return p, nil
 }
 
+// openKeyring reads the keyring, or makes it for data that is new. A log whose keyring is gone is not given another:
+// that would open nothing in it.
+func openKeyring(dir string) (*keyring.Keyring, error) {
+	path, env := filepath.Join(dir, "keyring.json"), os.Getenv("ROSTER_KEYRING")
+	_, gone := os.Stat(path)
+	_, without := os.Stat(filepath.Join(dir, "log", "jetstream"))
+	if strings.TrimSpace(env) == "" && errors.Is(gone, fs.ErrNotExist) && without == nil {
+		return nil, fmt.Errorf("%s is gone, and nothing in the log can be read without it: put its copy back, or set ROSTER_KEYRING", path)
+	}
+	keys, _, err := keyring.Load(path, env, time.Now())
+	return keys, err
+}
+
 // startLog opens the keyring, the embedded log and the vault.
 func (p *program) startLog(ctx context.Context) error {
 	var err error
-	p.keys, _, err = keyring.Load(filepath.Join(p.options.Data, "keyring.json"), os.Getenv("ROSTER_KEYRING"), time.Now())
-	if err != nil {
+	if p.keys, err = openKeyring(p.options.Data); err != nil {
 		return err
 	}
 	server, err := nats.Embedded(ctx, nats.Config{Dir: filepath.Join(p.options.Data, "log"), Log: p.logger})
@@ -135,16 +155,18 @@ func (p *program) openStreams(ctx context.Context, conn *natsgo.Conn) error {
 	if err != nil {
 		return err
 	}
-	v, err := vault.Open(ctx, js, p.keys, vault.Options{Name: p.options.LogName, Rand: rand.Reader})
-	if err != nil {
-		return err
-	}
 	last, err := p.log.Last(ctx)
 	if err != nil {
 		return err
 	}
-	if v.Fresh() && last > 0 {
-		return errors.New("the log has facts and the vault was empty: the keys that open them are gone; restore the vault beside the log")
+	v, err := vault.Open(ctx, js, p.keys, vault.Options{Name: p.options.LogName, Rand: rand.Reader, Existing: last > 0})
+	switch {
+	case errors.Is(err, vault.ErrNoVault):
+		return errors.New("the log has facts and the vault is gone, and with it the keys that open them: restore the vault beside the log")
+	case err != nil:
+		return err
+	case last == 0 && v.Used():
+		return errors.New("the vault has keys and the log is empty: restore the log beside the vault, or choose another --data")
 	}
 	p.sealer = sealer.New(v, rand.Reader)
 	return nil
@@ -158,7 +180,7 @@ func (p *program) startCommands(ctx context.Context) error {
 	p.app = handlers.NewApp(handlers.Config{Log: p.log, Sealer: p.sealer, MACs: p.keys, Build: version, Logger: p.logger,
 		Clock: func() time.Time { return time.Now().Add(time.Duration(p.clock.Load())) }})
 	var err error
-	if p.first, err = p.app.Start(ctx, p.keys.Fingerprint()); err != nil {
+	if p.made, err = p.app.Start(ctx, p.keys.Fingerprint()); err != nil {
 		return err
 	}
 	hasher, err := password.New(password.Recommended(), 2, rand.Reader)
@@ -170,8 +192,28 @@ func (p *program) startCommands(ctx context.Context) error {
 	if p.operatorKey, p.keyFile, err = operatorKey(p.options.Data); err != nil {
 		return err
 	}
-	p.operatorID, err = knowOperator(ctx, p.app, p.operatorKey)
+	if p.operatorID, err = knowOperator(ctx, p.app, p.operatorKey); err != nil {
+		return err
+	}
+	p.first, err = p.unused(ctx)
 	return err
+}
+
+// unused says that there is no account yet: this start is the first, or those before it came to nothing.
+func (p *program) unused(ctx context.Context) (bool, error) {
+	const few = 100 // a log that has more has been used
+	last, err := p.log.Last(ctx)
+	if err != nil || last > few {
+		return false, err
+	}
+	records, err := p.log.Read(ctx, 0, few)
+	if err != nil {
+		return false, err
+	}
+	portal, _, err := p.app.Portal(ctx)
+	return err == nil && !portal.SetUp && !slices.ContainsFunc(records, func(r events.Record) bool {
+		return r.Boundary.Kind != events.SystemBoundary && r.Boundary.Kind != events.PortalBoundary
+	}), err
 }
 
 // startDatabase starts the private PostgreSQL, or only notes where the other one is: commands work without it.
@@ -194,6 +236,7 @@ func (p *program) startDatabase(ctx context.Context) error {
 		return errors.New("--database is no PostgreSQL URL: want postgres://user:password@host/database")
 	}
 	config.MaxConns = 24
+	config.ConnConfig.ConnectTimeout = connectWithin
 	p.pool, err = pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("--database: %w", err)

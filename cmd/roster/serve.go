@@ -12,6 +12,9 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"roster/infra/mail"
 )
 
 type serveCmd struct {
@@ -88,6 +91,9 @@ func (c *serveCmd) check() error {
 		}
 		c.PublicURL = u.Scheme + "://" + u.Host
 	}
+	if err := c.checkServers(); err != nil {
+		return err
+	}
 	dir, err := filepath.Abs(c.Data)
 	if err != nil {
 		return fmt.Errorf("--data %s: %w", c.Data, err)
@@ -95,6 +101,19 @@ func (c *serveCmd) check() error {
 	c.Data = dir
 	if err := os.MkdirAll(c.Data, 0o711); err != nil {
 		return fmt.Errorf("--data %s cannot be made: %w", c.Data, errors.Unwrap(err))
+	}
+	return nil
+}
+
+// checkServers looks at the addresses of other servers before anything is made.
+func (c *serveCmd) checkServers() error {
+	if c.SMTP != "" {
+		if _, err := mail.SMTP(c.SMTP); err != nil {
+			return fmt.Errorf("--smtp: %w", err)
+		}
+	}
+	if _, err := pgxpool.ParseConfig(c.Database); c.Database != "" && err != nil { // err repeats the URL, and with it the password
+		return errors.New("--database is no PostgreSQL URL: want postgres://user:password@host/database")
 	}
 	return nil
 }

@@ -203,7 +203,10 @@ func (p *program) serve(ctx context.Context, listener, ops net.Listener, io stdi
 			return err
 		}
 	}
-	p.prepare(ctx)
+	there, err := p.prepare(ctx)
+	if err != nil {
+		return err
+	}
 	for _, one := range p.parts {
 		p.run(running, one.name, one.run)
 	}
@@ -216,8 +219,10 @@ func (p *program) serve(ctx context.Context, listener, ops net.Listener, io stdi
 	for i, l := range []net.Listener{listener, ops} {
 		go func() { failed <- servers[i].Serve(l) }()
 	}
-	if err := p.await(ctx); err != nil {
-		return err
+	if there {
+		if err := p.await(ctx); err != nil {
+			return err
+		}
 	}
 	p.greet(io, ops, demo)
 	select {
@@ -232,27 +237,35 @@ func (p *program) serve(ctx context.Context, listener, ops net.Listener, io stdi
 	return err
 }
 
-// prepare makes the tables, unless the database is away: then it is tried again for as long as it takes.
-func (p *program) prepare(ctx context.Context) {
+// prepareWithin is how long a start waits for a database before it serves without.
+const prepareWithin = 5 * time.Second
+
+// prepare makes the tables, unless the database is away: then it is tried again for as long as it takes. Tables that
+// were made from another log are refused.
+func (p *program) prepare(ctx context.Context) (there bool, err error) {
 	if p.models == nil {
-		return
+		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, prepareWithin)
 	defer cancel()
-	if err := p.models.Prepare(ctx); err != nil {
+	if err = p.models.Prepare(ctx); err == nil {
+		err = p.models.Check(ctx)
+	}
+	switch {
+	case errors.Is(err, projections.ErrOtherLog):
+		return false, fmt.Errorf("%w: restore the log that belongs to the database, or give it an empty one", err)
+	case err != nil:
 		p.logger.Warn("serving without the database for now", "err", err)
 	}
+	return err == nil, nil
 }
 
 func (p *program) server(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 }
 
-// await waits until the read models serve. Without a database it does not wait for ever: commands work without it.
+// await waits until the read models serve, but not for ever: commands work without them.
 func (p *program) await(ctx context.Context) error {
-	if p.models == nil {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	last, err := p.app.Last(ctx)

@@ -24,9 +24,6 @@ const (
 	claimers = 32  // addresses claimed in the vault at once, each a write that waits for the disk
 )
 
-// outcomeRefused is an address that a later part of a bulk was no longer allowed to invite.
-const outcomeRefused = "refused"
-
 type inviteInput struct {
 	AccountParam
 	Body inviteBody
@@ -105,7 +102,7 @@ func inviteUsers(ctx context.Context, r *request, in *inviteInput) (*Reply[invit
 			one.Email = cut(e.Typed, 320)
 		}
 		if refusal != nil { // what a later part was refused; what came before it stays done
-			one.Outcome, one.Code = outcomeRefused, string(refusal.Code)
+			one.Outcome, one.Code = domain.OutcomeRefused, string(refusal.Code)
 		}
 	}
 	for n, result := range done {
@@ -176,6 +173,8 @@ func outcomes(account events.AccountID, result handlers.Result, into []inviteOut
 				return errors.New("invite: fewer invitations than outcomes say")
 			}
 			one.Invitation, made = made[0].String(), made[1:]
+		case domain.OutcomeRefused:
+			one.Code = string(domain.RateLimited)
 		case domain.OutcomeAlreadyMember, domain.OutcomeAlreadyInvited:
 			one.Accounts = []string{account.String()}
 		}

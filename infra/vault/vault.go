@@ -28,6 +28,8 @@ var (
 	// ErrMissing says that there is neither an entry nor a tombstone: the vault has lost something, or it is not
 	// the vault of this log. A fault: the reader stops.
 	ErrMissing = errors.New("vault has no such entry")
+	// ErrNoVault says that there is no vault where one must be.
+	ErrNoVault = errors.New("there is no vault")
 	// ErrBroken says that an entry does not open where it stands. A fault.
 	ErrBroken = errors.New("vault entry is broken")
 	// ErrKeyring says that an entry was wrapped with a master key that our keyring does not have. A fault: the
@@ -46,6 +48,8 @@ type Options struct {
 	Name string
 	// Replicas of a stream that is made new; 1 by default.
 	Replicas int
+	// Existing refuses to make the stream: ErrNoVault.
+	Existing bool
 	// Rand is a cryptographic source, safe for use from everywhere at once. Required.
 	Rand io.Reader
 	// Now is the clock that ages the cache; time.Now by default.
@@ -97,6 +101,9 @@ func Open(ctx context.Context, js jetstream.JetStream, kr *keyring.Keyring, o Op
 	var err error
 	v.stream, err = js.Stream(ctx, v.name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if o.Existing {
+			return nil, fmt.Errorf("%w: stream %s", ErrNoVault, v.name)
+		}
 		v.fresh = true
 		v.stream, err = js.CreateStream(ctx, want)
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // somebody else's first start, with other settings
@@ -112,6 +119,9 @@ func Open(ctx context.Context, js jetstream.JetStream, kr *keyring.Keyring, o Op
 // Fresh says that Open made the stream: right on the first start only. A log that has facts and a fresh vault has
 // lost its keys.
 func (v *Vault) Fresh() bool { return v.fresh }
+
+// Used says that there were entries, or traces of some, when the vault was opened.
+func (v *Vault) Used() bool { return v.stream.CachedInfo().State.LastSeq > 0 }
 
 // config is how the stream is made. No limit per subject and no DenyDelete: a tombstone must not push the entry
 // out unerased, and destroying is a delete. No direct reads: a replica that lags would say "missing".
