@@ -82,13 +82,20 @@ func (a *App) now(ctx context.Context, b events.Boundary) (snapshot, error) {
 	return s, err
 }
 
-// loaded shows a boundary under its lock, loading what is not yet there, or may have been written by others. What it is shown stays so for as long as it
-// looks, even when the cache drops the boundary meanwhile.
+// loaded shows a boundary under its lock, loading what is not yet there. Where others write too, it waits for the
+// follower first, or reads what they may have written. What it shows stays so for as long as look looks, even when the
+// cache drops the boundary meanwhile.
 func (a *App) loaded(ctx context.Context, b events.Boundary, look func(*boundary)) error {
-	e := a.cache.of(b)
+	e, settled := a.cache.of(b), true
+	if a.shared {
+		var err error
+		if settled, err = a.settle(ctx); err != nil {
+			return err
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.loaded || a.shared {
+	if !e.loaded || !settled {
 		if err := a.catchUp(ctx, b, e); err != nil {
 			return err
 		}

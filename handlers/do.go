@@ -27,8 +27,10 @@ type App struct {
 	logger *slog.Logger
 	logID  events.LogID
 	shared bool
-	cache  *cache
-	quiet  suppressed
+
+	follower follower
+	cache    *cache
+	quiet    suppressed
 }
 
 // Config is what an App is made of.
@@ -39,7 +41,7 @@ type Config struct {
 	Clock  func() time.Time // nil: the system's
 	Build  string           // version of the program, noted in each commit
 	Logger *slog.Logger     // nil: nobody is told
-	Shared bool             // others write to the log as well: whatever is decided or answered is read from it first
+	Shared bool             // others write to the log as well: what is decided or answered waits for the follower (Follow)
 	Cache  int              // boundaries kept in memory; 0: 200,000
 }
 

@@ -93,6 +93,7 @@ type bench struct {
 	app   *handlers.App
 
 	shared bool // several processes write at once
+	alone  bool // and nobody follows the log
 }
 
 func newBench(t *testing.T) *bench {
@@ -120,6 +121,17 @@ func (b *bench) another(c handlers.Config) *handlers.App {
 	app := handlers.NewApp(c)
 	if _, err := app.Start(b.Context(), "fingerprint"); err != nil {
 		b.Fatal(err)
+	}
+	if b.shared && !b.alone {
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if err := app.Follow(ctx); ctx.Err() == nil {
+				b.Errorf("the follower stopped: %v", err)
+			}
+		}()
+		b.Cleanup(func() { stop(); <-done })
 	}
 	return app
 }
