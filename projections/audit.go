@@ -18,7 +18,7 @@ import (
 // the network addresses and free text that stand in entries are emptied with them. An attempt to sign in is refused
 // until the session says that it was the successful one: then the session's entry is the only one.
 func Audit() Model {
-	return Model{Name: "audit", Version: 1, Tables: auditTables, Apply: applyAudit}
+	return Model{Name: "audit", Version: 2, Tables: auditTables, Apply: applyAudit}
 }
 
 // An account of zeroes is the operator's alone. operator marks the one entry of each fact that the operator's trail
@@ -266,12 +266,17 @@ func (a *auditFold) note(c *Opened, e events.Event) {
 		}
 		a.erasures = append(a.erasures, gone)
 
+	case events.InvitationRevoked: // it may have been written behind the erasure of its address
+		if f.Because == events.BecauseErased {
+			a.erasures = append(a.erasures, auditErasure{pos: int64(c.Pos), ids: []pgtype.UUID{pgUUID(f.Invitation.Any())}})
+		}
+
 	case events.SessionStarted:
 		if !f.Attempt.IsZero() {
 			a.attempts = append(a.attempts, f.Attempt[:])
 		}
 
-	case events.LogStarted, events.PortalSetUp, events.InvitationResent, events.InvitationRevoked,
+	case events.LogStarted, events.PortalSetUp, events.InvitationResent,
 		events.InvitationDeclined, events.InvitationAccepted, events.InvitationExpired, events.InvitationLinkRequested,
 		events.InvitationMailSent, events.InvitationMailDeferred, events.InvitationMailBounced,
 		events.MembershipRoleChanged, events.MembershipSuspended, events.MembershipReactivated, events.UserJoined,

@@ -22,7 +22,7 @@ const (
 // Invitations is every invitation there ever was, in each account that it invites into (SPEC 2.5 to 2.7, 2.11).
 // Whether one is expired is computed at the moment of asking; the fact that says so changes only what is due.
 func Invitations() Model {
-	return Model{Name: "invitations", Version: 1, Tables: peopleTable + invitationsTable, Apply: applyInvitations}
+	return Model{Name: "invitations", Version: 2, Tables: peopleTable + invitationsTable, Apply: applyInvitations}
 }
 
 const invitationsTable = `
@@ -141,6 +141,9 @@ func (l invitationsFold) fact(c Opened, e events.Event) {
 		}
 	case events.InvitationRevoked:
 		l.become(here(f.Invitation), StatusRevoked)
+		if r := l.list.edit(here(f.Invitation)); r != nil && f.Because == events.BecauseErased {
+			r.erase() // it may have been written behind the erasure of its address
+		}
 	case events.InvitationDeclined:
 		l.become(here(f.Invitation), StatusDeclined)
 	case events.InvitationAccepted:

@@ -51,7 +51,7 @@ type Runner struct {
 	moved   chan struct{} // closed and made anew when a place in serving changes
 	active  bool          // this process runs the projections
 
-	refreshing sync.Mutex
+	refreshing chan struct{} // held by who reads the places
 	refreshed  time.Time
 }
 
@@ -68,7 +68,7 @@ func New(pool *pgxpool.Pool, source Source, opener Opener, log *slog.Logger, mod
 	r := &Runner{pool: pool, source: source, opener: opener, log: log, list: models, models: map[string]Model{},
 		limit: pageLimit, beat: time.Second, grace: time.Minute,
 		nudged: make(chan struct{}, 1), turns: map[string]*sync.Mutex{},
-		serving: map[string]served{}, moved: make(chan struct{})}
+		serving: map[string]served{}, moved: make(chan struct{}), refreshing: make(chan struct{}, 1)}
 	for _, m := range models {
 		r.models[m.Name] = m
 		r.turns[m.Name] = new(sync.Mutex)

@@ -28,6 +28,9 @@ var _ Asker = (*Runner)(nil)
 // awayPoll is how often a place that is moved by another process is looked up by those who wait for it.
 const awayPoll = 50 * time.Millisecond
 
+// refreshWithin is how long the places of the generations may take to be read.
+const refreshWithin = 3 * time.Second
+
 // Serving is the schema that answers questions about a read model, or "" while there is none.
 func (r *Runner) Serving(name string) string {
 	r.mu.Lock()
@@ -101,10 +104,17 @@ func (r *Runner) WaitFor(ctx context.Context, name string, pos uint64) error {
 // refresh reads which generations serve and how far they are.
 func (r *Runner) refresh(ctx context.Context) error { return r.refreshSince(ctx, 0) }
 
-// refreshSince does nothing when somebody did it within the age given.
+// refreshSince does nothing when somebody did it within the age given. A database that hangs keeps nobody longer
+// than they want to wait.
 func (r *Runner) refreshSince(ctx context.Context, age time.Duration) error {
-	r.refreshing.Lock()
-	defer r.refreshing.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, refreshWithin)
+	defer cancel()
+	select {
+	case r.refreshing <- struct{}{}:
+		defer func() { <-r.refreshing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	if age > 0 && time.Since(r.refreshed) < age {
 		return nil
 	}

@@ -4,63 +4,98 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"runtime/pprof"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	measuring "roster/infra/bench"
 )
 
-// benchmark is one thing to measure, by a name that can be given on the command line.
-type benchmark struct {
-	name, measures string
-	run            func(ctx context.Context, d *dev, o benchOptions) error
-}
-
-type benchOptions struct {
-	time time.Duration // how long each measurement lasts
-}
-
-func benchmarks() []benchmark {
-	return []benchmark{
-		{"packages", "the benchmarks of all packages", packageBenchmarks},
-	}
-}
-
-// bench runs all of the table, or what is named.
+// bench measures the promises of the design (package infra/bench), or with "packages" the benchmarks of all packages.
 func bench(ctx context.Context, d *dev, args []string) error {
-	var o benchOptions
+	if len(args) > 0 && args[0] == "packages" {
+		return packageBenchmarks(ctx, d, args[1:])
+	}
+	asJSON := false
+	scale, profile := "100k", ""
+	o := measuring.Options{Log: d.err}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(d.err)
-	flags.DurationVar(&o.time, "time", time.Second, "how long each measurement lasts")
+	flags.StringVar(&o.Only, "only", "", "only rows whose name begins so, such as commands/in-process")
+	flags.Float64Var(&o.Seconds, "seconds", 4, "how long each contestant of a row is measured")
+	flags.BoolVar(&asJSON, "json", false, "print one JSON document instead of a table")
+	flags.StringVar(&scale, "scale", scale, "facts and people in the large portals: 10k, 100k, 1m")
+	flags.StringVar(&o.Dir, "dir", "", "where temporary data goes: the disk that is measured")
+	flags.BoolVar(&o.Alone, "alone", false, "leave out the baselines, and whatever else does not begin with --only: for a profile")
+	flags.StringVar(&profile, "cpuprofile", "", "write a CPU profile of the whole run to this file")
+	flags.Usage = func() {
+		_, _ = fmt.Fprintln(d.err, "go run ./cmd/dev bench [flags]\ngo run ./cmd/dev bench packages [--time 1s]\n\nflags:")
+		flags.PrintDefaults()
+		_, _ = fmt.Fprintln(d.err, "\nrows, by the beginnings of their names:")
+		for _, g := range measuring.Groups() {
+			_, _ = fmt.Fprintf(d.err, "  %-22s %s\n", g[0], g[1])
+		}
+	}
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return errFailed // it has said why
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("there is no benchmark %q: rows are chosen by --only", flags.Arg(0))
+	}
+	var err error
+	if o.Scale, err = measuring.ParseScale(scale); err != nil {
+		return err
+	}
+	stop, err := profileCPU(profile)
+	if err != nil {
+		return err
+	}
+	report, err := measuring.Run(ctx, o)
+	err = errors.Join(err, stop())
+	if commit, unknown := d.output(ctx, "git", "rev-parse", "--short", "HEAD"); unknown == nil && report.Machine.Commit == "" {
+		report.Machine.Commit = commit // go run does not note it
+	}
+	switch {
+	case len(report.Rows) == 0:
+		return err
+	case asJSON:
+		return errors.Join(report.WriteJSON(d.out), err)
+	}
+	return errors.Join(report.WriteTable(d.out), err)
+}
+
+// profileCPU profiles until stop; without a file's name it does nothing.
+func profileCPU(name string) (stop func() error, err error) {
+	if name == "" {
+		return func() error { return nil }, nil
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() error { pprof.StopCPUProfile(); return f.Close() }, nil
+}
+
+// packageBenchmarks runs what go test calls benchmarks.
+func packageBenchmarks(ctx context.Context, d *dev, args []string) error {
+	lasts := time.Second
+	flags := flag.NewFlagSet("bench packages", flag.ContinueOnError)
+	flags.SetOutput(d.err)
+	flags.DurationVar(&lasts, "time", lasts, "how long each measurement lasts")
 	if flags.Parse(args) != nil {
 		return errFailed // it has said why
 	}
-	known := map[string]bool{}
-	for _, b := range benchmarks() {
-		known[b.name] = true
-	}
-	wanted := map[string]bool{}
-	for _, name := range flags.Args() {
-		if !known[name] {
-			return fmt.Errorf("there is no benchmark %q", name)
-		}
-		wanted[name] = true
-	}
-	for _, b := range benchmarks() {
-		if len(wanted) > 0 && !wanted[b.name] {
-			continue
-		}
-		d.say("%s: %s", b.name, b.measures)
-		if err := b.run(ctx, d, o); err != nil {
-			return fmt.Errorf("%s: %w", b.name, err)
-		}
-	}
-	return nil
-}
-
-func packageBenchmarks(ctx context.Context, d *dev, o benchOptions) error {
 	found, err := testFunctions(d.root, "Benchmark", "B")
 	if err != nil {
 		return err
@@ -71,7 +106,7 @@ func packageBenchmarks(ctx context.Context, d *dev, o benchOptions) error {
 	}
 	packages := sortedNames(found)
 	// One package after the other: two at once would measure each other.
-	c := d.command(ctx, "go", append([]string{"test", "-run=^$", "-bench=.", "-benchmem", "-benchtime=" + o.time.String(), "-p", "1"}, packages...)...)
+	c := d.command(ctx, "go", append([]string{"test", "-run=^$", "-bench=.", "-benchmem", "-benchtime=" + lasts.String(), "-p", "1"}, packages...)...)
 	var out bytes.Buffer
 	c.Stdout = &out
 	err = c.Run()

@@ -35,7 +35,7 @@ func verbs() []verb {
 	return []verb{
 		{"test", "fetch what the tests need, then lint, then every test under the race detector", test},
 		{"lint", "gofmt, go vet and our own checks; golangci-lint's advice where it is installed", lint},
-		{"bench", "run benchmarks and print a table: bench [--time 1s] [name…]", bench},
+		{"bench", "measure the design's numbers beside their baselines: bench [--only PREFIX] [--seconds 4] [--scale 100k] [--json]; bench --help lists them", bench},
 		{"fuzz", "run every fuzz test for a while: fuzz [--seconds 10] [name…]", fuzz},
 	}
 }

@@ -51,6 +51,7 @@ func table() []row {
 
 		// What makes an interface true, each with one third party.
 		{pkg: "infra/archtest"},
+		{pkg: "infra/bench", any: true}, // measures all of it, wired as the program is
 		{pkg: "infra/eventlog/...", own: []string{"events", "handlers", "projections/...", "infra/eventlog/..."}, third: []string{natsGo}},
 		{pkg: "infra/feedlog", own: []string{"events", "handlers/feed"}, third: []string{natsGo}},
 		{pkg: "infra/feedlog/feedtest", any: true}, // for tests: a running log with everything under it
@@ -67,7 +68,7 @@ func table() []row {
 		{pkg: "infra/vault", own: []string{"events", "infra/keyring", "infra/seal"}, third: []string{natsGo, uuid, xCrypto}},
 
 		// Wiring. Nobody imports it.
-		{pkg: "cmd/dev"},
+		{pkg: "cmd/dev", own: []string{"infra/bench"}},
 		{pkg: "cmd/...", any: true},
 	}
 }

@@ -1,0 +1,196 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"roster/domain"
+	"roster/events"
+	"roster/projections"
+)
+
+// historyFirms is how many accounts a history is spread over, the same number in both: only how much has happened to
+// each differs.
+const historyFirms = 64
+
+// burst is how many facts are projected at a time when the projection is measured.
+const burst = 1000
+
+// aged is a portal with a history of some length, and its read models.
+type aged struct {
+	*portal
+	name   string
+	firms  []firm
+	loader *loader
+	models *projections.Runner
+}
+
+// aged makes a portal with as many facts behind it, one to a commit as commands write them. The long one has ten
+// times as many commits in each account.
+func (l *lab) aged(ctx context.Context, facts int) (*aged, error) {
+	p, err := l.portal(ctx)
+	if err != nil {
+		return nil, err
+	}
+	firms, err := p.firms(ctx, historyFirms)
+	if err != nil {
+		return nil, err
+	}
+	a := &aged{portal: p, name: named(facts), firms: firms, loader: newLoader(p)}
+	for i := range firms {
+		records, err := p.log.Boundary(ctx, events.OfAccount(firms[i].id), 0)
+		if err != nil {
+			return nil, err
+		}
+		last := records[len(records)-1]
+		a.loader.prev[last.Boundary] = events.Prev{Pos: last.Pos, Hash: last.Hash()}
+	}
+	a.loader.at = events.TimeOf(time.Now().Add(-time.Minute))
+	if err := a.happen(ctx, facts, 1); err != nil {
+		return nil, err
+	}
+	a.models, _, err = l.projected(ctx, p)
+	return a, err
+}
+
+// happen changes roles, some to a commit, past the App.
+func (a *aged) happen(ctx context.Context, facts, each int) error {
+	for n := 0; n < facts; n += each {
+		f := &a.firms[n/each%len(a.firms)]
+		list := make([]events.Event, 0, each)
+		for range min(each, facts-n) {
+			from := domain.Viewer
+			if f.raised {
+				from = domain.Manager
+			}
+			list = append(list, events.MembershipRoleChanged{User: f.member, From: grant(from), To: f.change().Grants})
+		}
+		if err := a.loader.commit(ctx, events.OfAccount(f.id), f.owner.actor(), "ChangeRole", list...); err != nil {
+			return err
+		}
+	}
+	return a.loader.flush(ctx)
+}
+
+// projecting measures how long the read models take for one fact, in a burst of them.
+func (a *aged) projecting(ctx context.Context) (time.Duration, error) {
+	begin := time.Now()
+	if err := a.happen(ctx, burst, 25); err != nil {
+		return 0, err
+	}
+	err := a.caughtUp(ctx, a.models)
+	return time.Since(begin) / burst, err
+}
+
+func history(ctx context.Context, l *lab) error {
+	var both []*aged
+	for _, facts := range []int{l.o.Scale / 10, l.o.Scale} {
+		a, err := l.aged(ctx, facts)
+		if err != nil {
+			return err
+		}
+		both = append(both, a)
+	}
+	// The projection first: what it is measured with is written past the Apps, which have not looked at these
+	// accounts yet.
+	if l.wantedOf(both, "projection") {
+		if err := l.projectedInTurns(ctx, both); err != nil {
+			return err
+		}
+	}
+	for _, a := range both { // an account is read once, however long its history; what is measured comes after that
+		for i := range a.firms {
+			if err := a.check(ctx, &a.firms[i]); err != nil {
+				return err
+			}
+		}
+	}
+	for _, what := range []struct {
+		name string
+		m    measure
+		of   func(a *aged, name string) contestant
+	}{
+		{"command", p50("ms p50", 1), func(a *aged, name string) contestant { return a.commands(name, a.firms, 16) }},
+		{"check", p50("µs p50", 1000), func(a *aged, name string) contestant { return a.checking(name, a.firms) }},
+	} {
+		if !l.wantedOf(both, what.name) {
+			continue
+		}
+		var list []contestant
+		for _, a := range both {
+			list = append(list, what.of(a, fmt.Sprintf("history/%s/%s", a.name, what.name)))
+		}
+		got, err := l.race(ctx, list...)
+		if err != nil {
+			return err
+		}
+		l.trend(what.m, got)
+	}
+	return nil
+}
+
+func (l *lab) wantedOf(both []*aged, what string) bool {
+	return slices.ContainsFunc(both, func(a *aged) bool { return l.wanted("history/" + a.name + "/" + what) })
+}
+
+func (l *lab) projectedInTurns(ctx context.Context, both []*aged) error {
+	rounds, _ := turnsOf(l.o.Seconds)
+	got := make([]outcome, len(both))
+	for round := -1; round < rounds; round++ {
+		for i := range both {
+			if round%2 != 0 {
+				i = len(both) - 1 - i
+			}
+			name := fmt.Sprintf("history/%s/projection", both[i].name)
+			if got[i].took == nil {
+				got[i] = outcome{name: name, took: new(spread)}
+			}
+			if l.aside(name) {
+				continue
+			}
+			took, err := both[i].projecting(ctx)
+			if err != nil {
+				return err
+			}
+			if round < 0 {
+				continue
+			}
+			got[i].took.note(took)
+			got[i].count += burst
+			got[i].turns = append(got[i].turns, turn{p50: took.Seconds() * 1e3, p99: took.Seconds() * 1e3})
+		}
+	}
+	l.trend(p50("µs/fact", 1000), got)
+	return nil
+}
+
+// trend reports a short and a long history. There is none when the median of what the long one took more, turn by
+// turn, is within what the turns of either differ among themselves.
+func (l *lab) trend(m measure, got []outcome) {
+	if got[0].count == 0 || got[1].count == 0 { // one was measured alone
+		for _, o := range got {
+			l.row(m.row(o.name, o, nil, goal{}))
+		}
+		return
+	}
+	var noise float64
+	var more []float64
+	for _, o := range got {
+		low, high := m.ends(o)
+		noise = max(noise, (high-low)/2/m.of(o))
+	}
+	for i, t := range got[1].turns {
+		more = append(more, m.turn(t)/m.turn(got[0].turns[i]))
+	}
+	slices.Sort(more)
+	short := m.row(got[0].name, got[0], nil, goal{})
+	long := m.row(got[1].name, got[1], &got[0], goal{})
+	long.Ratio = more[len(more)/2]
+	g := atMostTimes(1 + noise)
+	g.text = fmt.Sprintf("≤ %.3g × the short one (its own spread)", 1+noise)
+	g.judge(&long)
+	l.row(short)
+	l.row(long)
+}
