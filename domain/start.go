@@ -67,6 +67,9 @@ func (c NoteMail) Decide(w *World, is Issued) error {
 		return nil
 	}
 	runes := []rune(c.Reason)
+	if i.Status != Pending { // nobody asks why any more; and where the person is being erased, nothing new is said of them
+		runes = nil
+	}
 	reason, err := note(i.Invitee.Box.K, string(runes[:min(len(runes), maxNote)]))
 	if err != nil {
 		return err

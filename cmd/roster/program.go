@@ -253,7 +253,11 @@ func (p *program) startModels(context.Context) error {
 			projections.Archive(), projections.UserList(), projections.Invitations(), projections.Audit())
 		p.parts = append(p.parts, part{"projections", p.project})
 	}
-	p.erase = eraser.New(p.app, p.sealer, readModels{p})
+	var invitations eraser.Invitations // none without read models
+	if p.models != nil {
+		invitations = readModels{p}
+	}
+	p.erase = eraser.New(p.app, p.sealer, invitations)
 	return nil
 }
 

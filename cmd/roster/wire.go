@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"roster/events"
-	"roster/handlers"
 	"roster/handlers/api"
 	"roster/handlers/eraser"
 	"roster/handlers/expirer"
@@ -58,9 +56,6 @@ type readModels struct{ *program }
 
 // OfAddress finds every invitation of an address, as of all that has been acknowledged.
 func (r readModels) OfAddress(ctx context.Context, address events.AddressID) ([]eraser.Invited, error) {
-	if r.models == nil {
-		return nil, fmt.Errorf("%w: erasing needs the read models", handlers.ErrUnavailable)
-	}
 	last, err := r.app.Last(ctx)
 	if err != nil {
 		return nil, err
@@ -154,42 +149,9 @@ func (p *program) expirer() *expirer.Expirer {
 	return expirer.New(expirer.Config{App: p.app, Due: models.Due, PendingIn: models.PendingIn, Feed: p.feed, Lease: p.lease, Logger: p.logger})
 }
 
-// finishErasures follows the feed and destroys what each erasure names, so that one that a crash interrupted is
-// finished.
+// finishErasures finishes what the feed tells of erasures, in one process at a time.
 func (p *program) finishErasures(ctx context.Context) error {
-	return p.lease.Hold(ctx, "eraser", func(ctx context.Context) error {
-		return p.feed.Subscribe(ctx, "eraser", []string{"*.*.user.erased", "*.*.address.erased"},
-			func(ctx context.Context, attributes map[string]string, data []byte) error {
-				var fact struct {
-					Keys        []events.KeyID        `json:"keys"`
-					Invitations []events.InvitationID `json:"invitations"`
-				}
-				if err := json.Unmarshal(data, &fact); err != nil {
-					return fmt.Errorf("an erasure in the feed: %w", err)
-				}
-				if err := p.erase.Finish(ctx, fact.Keys...); err != nil {
-					return err
-				}
-				return p.forget(ctx, attributes["subject"], fact.Invitations)
-			})
-	})
-}
-
-// forget destroys what the feed was told about a person after it had forgotten them, and before the keys were gone.
-func (p *program) forget(ctx context.Context, subject string, invitations []events.InvitationID) error {
-	var people []events.AnyID
-	if person, err := events.ParseAnyID(subject); err == nil {
-		people = append(people, person)
-	}
-	for _, id := range invitations {
-		people = append(people, id.Any())
-	}
-	for _, person := range people {
-		if _, err := p.feed.Forget(ctx, person); err != nil {
-			return fmt.Errorf("erase from the feed: %w", err)
-		}
-	}
-	return nil
+	return p.lease.Hold(ctx, eraser.Durable, func(ctx context.Context) error { return p.erase.Follow(ctx, p.feed) })
 }
 
 // serve answers on the listeners until the context ends, and says where.

@@ -148,6 +148,9 @@ func (a *Access) SignIn(ctx context.Context, call handlers.Call, email, password
 		return SignedIn{}, badCredentials()
 	}
 	hash, err := a.vault.Password(ctx, user.Password)
+	if errors.Is(err, handlers.ErrErased) { // while we were asking
+		return SignedIn{}, badCredentials()
+	}
 	if err != nil {
 		return SignedIn{}, fmt.Errorf("sign in: %w", err)
 	}
@@ -165,6 +168,9 @@ func (a *Access) SignIn(ctx context.Context, call handlers.Call, email, password
 	}
 	call.Actor = events.Actor{Type: events.ByUser, ID: user.ID.String(), Session: session}
 	r, err := a.app.Do(ctx, call, domain.StartSession{User: user.ID, Session: session, TokenHash: tokenHash, Password: user.Password, Attempt: attempt})
+	if errors.Is(err, handlers.ErrErased) {
+		return SignedIn{}, badCredentials()
+	}
 	if err != nil {
 		return SignedIn{}, err
 	}

@@ -4,9 +4,11 @@
 package eraser
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"roster/domain"
 	"roster/events"
@@ -33,21 +35,46 @@ type Eraser struct {
 	invitations Invitations
 }
 
-// New makes an Eraser.
+// New makes an Eraser. Where invitations is nil, nobody can be erased, but what was begun elsewhere is finished.
 func New(app *handlers.App, vault handlers.Vault, invitations Invitations) *Eraser {
 	return &Eraser{app, vault, invitations}
+}
+
+var errNoModels = fmt.Errorf("%w: erasing needs the read models", handlers.ErrUnavailable)
+
+// errOvertaken: something happened meanwhile, such as that an invitation was accepted, so that more has to be ended.
+var errOvertaken = fmt.Errorf("%w: the person was given something new meanwhile, again and again", handlers.ErrUnavailable)
+
+// maxRounds bounds how often an erasure begins anew because of what happens meanwhile.
+const maxRounds = 10
+
+// again erases until nothing comes in between.
+func again(erase func() (handlers.Result, error)) (r handlers.Result, err error) {
+	for range maxRounds {
+		if r, err = erase(); !errors.Is(err, errOvertaken) {
+			break
+		}
+	}
+	return r, err
 }
 
 // EraseUser revokes every membership of a user, each under the last-owner rule; the first check that fails stops
 // everything, naming the accounts, before anything is written. Then it erases. Erasing again finishes what is left.
 func (e *Eraser) EraseUser(ctx context.Context, call handlers.Call, user events.UserID) (handlers.Result, error) {
 	call.Key, call.IfMatch = "", nil
+	return again(func() (handlers.Result, error) { return e.eraseUser(ctx, call, user) })
+}
+
+func (e *Eraser) eraseUser(ctx context.Context, call handlers.Call, user events.UserID) (handlers.Result, error) {
 	u, _, err := e.app.User(ctx, user)
 	if err != nil {
 		return handlers.Result{}, err
 	}
 	if !u.Registered {
 		return handlers.Result{}, &domain.Error{Code: domain.NotFound, Detail: "no such user"}
+	}
+	if e.invitations == nil {
+		return handlers.Result{}, errNoModels
 	}
 	if err := e.endMemberships(ctx, call, u); err != nil {
 		return handlers.Result{}, err
@@ -57,47 +84,66 @@ func (e *Eraser) EraseUser(ctx context.Context, call handlers.Call, user events.
 		return handlers.Result{}, err
 	}
 	r, err := e.app.Do(ctx, call, domain.EraseUser{User: user, Invitations: ids})
-	if err != nil {
+	switch {
+	case refused(err, domain.Invalid): // a member again
+		return handlers.Result{}, errOvertaken
+	case err != nil:
 		return handlers.Result{}, err
 	}
-	if !u.Password.IsZero() {
-		if err := e.vault.DestroySecret(ctx, u.Password); err != nil {
-			return handlers.Result{}, fmt.Errorf("erase a user's password: %w", err)
-		}
+	if err := e.forgetPassword(ctx, u); err != nil {
+		return handlers.Result{}, err
 	}
 	return r, e.Finish(ctx, u.Key, u.AddressKey)
 }
 
+// refused says that err is a refusal with one of the codes.
+func refused(err error, codes ...domain.Code) bool {
+	var refusal *domain.Error
+	return errors.As(err, &refusal) && slices.Contains(codes, refusal.Code)
+}
+
+// endMemberships asks first whether every membership may be revoked, and only then revokes the first. One that has
+// been revoked before, or that comes from an account above, needs nothing.
 func (e *Eraser) endMemberships(ctx context.Context, call handlers.Call, u domain.User) error {
-	var last *domain.Error
+	var last []events.AccountID
 	for _, account := range u.Accounts() {
 		err := e.app.Ask(ctx, call, domain.Revoke{Account: account, User: u.ID})
-		var refusal *domain.Error
 		switch {
-		case err == nil:
-		case errors.As(err, &refusal) && refusal.Code == domain.NotFound:
-		case errors.As(err, &refusal) && refusal.Code == domain.LastActiveOwner:
-			if last == nil {
-				last = &domain.Error{Code: refusal.Code, Detail: "the user is the last active owner of the accounts named: make somebody else an owner first"}
-			}
-			last.Accounts = append(last.Accounts, account)
+		case err == nil, refused(err, domain.NotFound, domain.Inherited):
+		case refused(err, domain.LastActiveOwner):
+			last = append(last, account)
 		default:
 			return err
 		}
 	}
 	if last != nil {
-		return last
+		return lastOwner(last)
 	}
 	for _, account := range u.Accounts() {
-		var refusal *domain.Error
-		if _, err := e.app.Do(ctx, call, domain.Revoke{Account: account, User: u.ID}); err != nil && !(errors.As(err, &refusal) && refusal.Code == domain.NotFound) {
+		_, err := e.app.Do(ctx, call, domain.Revoke{Account: account, User: u.ID})
+		switch {
+		case err == nil, refused(err, domain.NotFound, domain.Inherited):
+		case refused(err, domain.LastActiveOwner): // since the question another one has left
+			return lastOwner([]events.AccountID{account})
+		default:
 			return err
 		}
 	}
 	return nil
 }
 
+func lastOwner(accounts []events.AccountID) error {
+	slices.SortFunc(accounts, func(a, b events.AccountID) int { return bytes.Compare(a[:], b[:]) })
+	return &domain.Error{Code: domain.LastActiveOwner, Accounts: accounts,
+		Detail: "the user is the last active owner of the accounts named: make somebody else an owner first"}
+}
+
+// endInvitations revokes what is open of an address's invitations and answers all that it ever had. One that has just
+// been accepted is left: who accepted is a member now, or a user.
 func (e *Eraser) endInvitations(ctx context.Context, call handlers.Call, address events.AddressID) ([]events.InvitationID, error) {
+	if e.invitations == nil {
+		return nil, errNoModels
+	}
 	found, err := e.invitations.OfAddress(ctx, address)
 	if err != nil {
 		return nil, fmt.Errorf("find the invitations to erase: %w", err)
@@ -108,7 +154,8 @@ func (e *Eraser) endInvitations(ctx context.Context, call handlers.Call, address
 		if !i.Open {
 			continue
 		}
-		if _, err := e.app.Do(ctx, call, domain.RevokeInvitation{Account: i.Account, Invitation: i.Invitation, Because: events.BecauseErased}); err != nil {
+		_, err := e.app.Do(ctx, call, domain.RevokeInvitation{Account: i.Account, Invitation: i.Invitation, Because: events.BecauseErased})
+		if err != nil && !refused(err, domain.InvitationUsed) {
 			return nil, err
 		}
 	}
@@ -119,6 +166,10 @@ func (e *Eraser) endInvitations(ctx context.Context, call handlers.Call, address
 // erased already, is not_found.
 func (e *Eraser) EraseEmail(ctx context.Context, call handlers.Call, email string) (handlers.Result, error) {
 	call.Key, call.IfMatch = "", nil
+	return again(func() (handlers.Result, error) { return e.eraseEmail(ctx, call, email) })
+}
+
+func (e *Eraser) eraseEmail(ctx context.Context, call handlers.Call, email string) (handlers.Result, error) {
 	unknown := &domain.Error{Code: domain.NotFound, Detail: "nothing is held about this address"}
 	normal, err := address.Normalize(email)
 	if err != nil {
@@ -136,21 +187,33 @@ func (e *Eraser) EraseEmail(ctx context.Context, call handlers.Call, email strin
 		return handlers.Result{}, err
 	}
 	if !held.User.IsZero() {
-		return e.EraseUser(ctx, call, held.User)
+		return e.eraseUser(ctx, call, held.User)
 	}
 	ids, err := e.endInvitations(ctx, call, id)
 	if err != nil {
 		return handlers.Result{}, err
 	}
 	r, err := e.app.Do(ctx, call, domain.EraseAddress{Address: id, Key: key, Invitations: ids})
-	if err != nil {
+	switch {
+	case refused(err, domain.Invalid): // a user's now
+		return handlers.Result{}, errOvertaken
+	case err != nil:
 		return handlers.Result{}, err
 	}
 	return r, e.Finish(ctx, key)
 }
 
-// Finish destroys the keys that a user.erased or an address.erased names. Whoever follows the feed calls it for each
-// such fact, so that what a crash interrupted is done all the same.
+// Finish destroys the keys that a user.erased or an address.erased names.
 func (e *Eraser) Finish(ctx context.Context, keys ...events.KeyID) error {
 	return e.vault.Destroy(ctx, keys...)
+}
+
+func (e *Eraser) forgetPassword(ctx context.Context, u domain.User) error {
+	if u.Password.IsZero() {
+		return nil
+	}
+	if err := e.vault.DestroySecret(ctx, u.Password); err != nil {
+		return fmt.Errorf("erase a user's password: %w", err)
+	}
+	return nil
 }

@@ -34,6 +34,7 @@ type Instance struct {
 	Sealer  *sealer.Sealer
 	Feed    *feedlog.Feed
 	JS      jetstream.JetStream
+	Dir     string // of the streams' files
 	Account events.AccountID
 	Owner   events.UserID
 
@@ -49,7 +50,8 @@ const OwnerEmail = "ada@harbour.example"
 func Start(t testing.TB) *Instance {
 	t.Helper()
 	ctx := t.Context()
-	server, err := nats.Embedded(ctx, nats.Config{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	dir := t.TempDir()
+	server, err := nats.Embedded(ctx, nats.Config{Dir: dir, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +64,7 @@ func Start(t testing.TB) *Instance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &Instance{t: t}
+	i := &Instance{t: t, Dir: dir}
 	if i.JS, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}
