@@ -118,9 +118,7 @@ func (r *request) audit(account string, in AuditParams, query projections.AuditQ
 	if export {
 		return r.export(query, at, target)
 	}
-	ctx, cancel := context.WithTimeout(r.ctx, queryTimeout)
-	defer cancel()
-	page, err := projections.ReadAudit(ctx, r.Models, query)
+	page, err := projections.ReadAudit(r.ctx, asker{r.Models}, query)
 	if err != nil {
 		return nil, away(err)
 	}
@@ -186,7 +184,7 @@ func (r *request) rows(out *lazy, query projections.AuditQuery) error {
 			return err
 		}
 	}
-	if err := projections.ExportAudit(r.ctx, r.Models, query, write); err != nil {
+	if err := projections.ExportAudit(r.ctx, asker{r.Models}, query, write); err != nil {
 		return err
 	}
 	return out.begin()

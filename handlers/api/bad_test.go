@@ -172,6 +172,9 @@ func TestBadQueries(t *testing.T) {
 	if got := w.do("GET", at+"/users?q=100%25_%5C'%22--", owner.token, nil).is(200); got.count("items") != 0 {
 		t.Errorf("%s", got.body)
 	}
+	if got := w.do("GET", at+"/users?last_sign_in_after=2026-01-02", owner.token, nil); !strings.HasPrefix(got.text("detail"), "want a time of RFC 3339") {
+		t.Errorf("how a time is written is not said: %s", got.body)
+	}
 	if got := w.do("GET", at+"/users?role=chief", owner.token, nil); !strings.Contains(got.text("detail"), "owner, admin, manager, viewer") {
 		t.Errorf("known roles are not listed: %s", got.body)
 	}
@@ -212,6 +215,18 @@ func TestNothingIsEchoed(t *testing.T) {
 	w.do("POST", "/v1/accounts", w.operator, map[string]any{"name": canary}).refused(500, "internal")
 	if strings.Contains(w.printed.String(), "anary") || !strings.Contains(w.printed.String(), "10199") {
 		t.Errorf("logged: %s", w.printed)
+	}
+}
+
+func TestNobodyHasAVeryLongPassword(t *testing.T) {
+	w := newBareWorld(t)
+	_, owner := w.open("Acme")
+	wrong := w.do("POST", "/v1/sessions", "", map[string]any{"email": owner.email, "password": "wrong"}).refused(401, "bad_credentials")
+	for _, email := range []string{owner.email, "nobody@example.com"} {
+		long := w.do("POST", "/v1/sessions", "", map[string]any{"email": email, "password": strings.Repeat("x", 4097)}).refused(401, "bad_credentials")
+		if !bytes.Equal(long.body, wrong.body) {
+			t.Errorf("%s\n%s", long.body, wrong.body)
+		}
 	}
 }
 

@@ -23,7 +23,7 @@ func (s *server) invitationRoutes() {
 	add(s, operation{id: "ResendInvitation", method: http.MethodPost, path: at + "/{invitation}/resend", tag: "invitations", summary: "Send a new link",
 		description: "With a new validity; older links stop working. Works on expired invitations as well.",
 		command:     true, ifMatch: true, senior: within(domain.UsersInvite),
-		codes: []domain.Code{domain.NotPermitted, domain.ExceedsOwnAccess, domain.InvitationRevoked, domain.InvitationUsed, domain.AlreadyMember, domain.AlreadyInvited}}, resendInvitation)
+		codes: []domain.Code{domain.NotPermitted, domain.ExceedsOwnAccess, domain.InvitationRevoked, domain.InvitationUsed, domain.AlreadyMember, domain.AlreadyInvited, domain.RateLimited}}, resendInvitation)
 	add(s, operation{id: "RevokeInvitation", method: http.MethodPost, path: at + "/{invitation}/revoke", tag: "invitations", summary: "Stop the link at once",
 		command: true, ifMatch: true, senior: within(domain.UsersInvite),
 		codes: []domain.Code{domain.NotPermitted, domain.ExceedsOwnAccess, domain.InvitationUsed}}, revokeInvitation)

@@ -128,15 +128,8 @@ func acceptInvitation(ctx context.Context, r *request, in *acceptInput) (*Reply[
 		who = enroll.Newcomer{First: in.Body.FirstName, Last: in.Body.LastName, Password: in.Body.Password}
 	}
 	done, err := r.enroll.Accept(ctx, r.call, l, who)
-	var refusal *domain.Error
-	switch {
-	case errors.As(err, &refusal) && isDead(refusal.Code):
-		if _, dead := r.look(l); dead != nil {
-			return nil, dead
-		}
-		return nil, err
-	case err != nil:
-		return nil, err
+	if err != nil {
+		return nil, r.dead(l, err)
 	}
 	r.position(done.Position)
 	out := acceptedBody{Invitation: l.Invitation.String(), Account: l.Account.String(), User: done.User.String(), Roles: []string{}}
@@ -148,6 +141,18 @@ func acceptInvitation(ctx context.Context, r *request, in *acceptInput) (*Reply[
 		}
 	}
 	return reply(out)
+}
+
+// dead adds to the refusal of a dead link whom to ask; any other error stays as it is.
+func (r *request) dead(l enroll.Link, err error) error {
+	var refusal *domain.Error
+	if !errors.As(err, &refusal) || !isDead(refusal.Code) {
+		return err
+	}
+	if _, dead := r.look(l); dead != nil {
+		return dead
+	}
+	return err
 }
 
 func isDead(code domain.Code) bool {
@@ -170,7 +175,7 @@ func declineInvitation(ctx context.Context, r *request, in *TokenParam) (*Reply[
 	}
 	done, err := r.enroll.Decline(ctx, r.call, l)
 	if err != nil {
-		return nil, err
+		return nil, r.dead(l, err)
 	}
 	r.position(done.Position)
 	return reply(declinedBody{l.Invitation.String(), string(domain.Declined)})

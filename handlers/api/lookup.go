@@ -18,7 +18,7 @@ import (
 // long it waits for what is good to have.
 const (
 	patience     = 2 * time.Second
-	queryTimeout = 15 * time.Second
+	queryTimeout = 5 * time.Second
 	courtesy     = 100 * time.Millisecond
 )
 
@@ -192,9 +192,16 @@ func (r *request) ofAccount(account events.AccountID) (uint64, error) {
 
 // ask puts a question to a read model. A database that is away is unavailable, whatever it says.
 func (r *request) ask(model string, question func(ctx context.Context, schema string, q projections.Querier) error) error {
-	ctx, cancel := context.WithTimeout(r.ctx, queryTimeout)
+	return away(asker{r.Models}.Query(r.ctx, model, question))
+}
+
+// asker gives each question the time that one may take.
+type asker struct{ *projections.Runner }
+
+func (a asker) Query(ctx context.Context, model string, question func(ctx context.Context, schema string, q projections.Querier) error) error {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	return away(r.Models.Query(ctx, model, question))
+	return a.Runner.Query(ctx, model, question)
 }
 
 // awayError is an answer that the database did not give.
@@ -230,10 +237,17 @@ func (r *request) answered(at, target uint64) {
 	}
 }
 
-// version sets the ETag and answers notModified when the caller has that version.
-func (r *request) version(n uint64) error {
+// tag sets the ETag.
+func (r *request) tag(n uint64) string {
 	tag := `"` + strconv.FormatUint(n, 10) + `"`
 	r.w.Header().Set("ETag", tag)
+	return tag
+}
+
+// version sets the ETag and answers notModified when the caller has that version. It is for answers in which nothing
+// changes without the version.
+func (r *request) version(n uint64) error {
+	tag := r.tag(n)
 	if r.r.Method != http.MethodGet && r.r.Method != http.MethodHead {
 		return nil
 	}

@@ -19,7 +19,7 @@ func (s *server) memberRoutes() {
 		description: "Members and open invitations in one list. Filters that are set must all hold; within one of several values any may.",
 		reads:       modelUsers, senior: within(domain.UsersRead), codes: []domain.Code{domain.NotPermitted}}, listUsers)
 	add(s, operation{id: "GetUser", method: http.MethodGet, path: at + "/{user}", tag: "users", summary: "A member",
-		reads: modelUsers, etag: true, senior: within(domain.UsersRead), codes: []domain.Code{domain.NotPermitted}}, getUser)
+		reads: modelUsers, etag: true, whole: true, senior: within(domain.UsersRead), codes: []domain.Code{domain.NotPermitted}}, getUser)
 }
 
 // MemberParam names a member of an account.
@@ -196,9 +196,7 @@ func getUser(ctx context.Context, r *request, in *MemberParam) (*Reply[userBody]
 	}
 	r.answered(position, target)
 	if position >= target { // an old answer under a new version would let If-Match overwrite what was not seen
-		if err := r.version(m.Version); err != nil {
-			return nil, err
-		}
+		r.tag(m.Version)
 	}
 	return reply(userOf(*item))
 }

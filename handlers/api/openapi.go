@@ -194,7 +194,7 @@ func documentedOperation(o *huma.Operation) docsOperation {
 		out.Body = typeOf(o.RequestBody.Content[typeJSON].Schema)
 	}
 	for _, status := range slices.Sorted(maps.Keys(o.Responses)) {
-		r := docsResponse{Status: status, Description: o.Responses[status].Description}
+		r := docsResponse{Status: status, Description: strings.ReplaceAll(o.Responses[status].Description, "`", "")}
 		if c := o.Responses[status].Content[typeJSON]; c != nil {
 			r.Body = typeOf(c.Schema)
 		}

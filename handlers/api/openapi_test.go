@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"maps"
 	"net/http"
@@ -144,6 +145,10 @@ func TestAnswersAreDocumented(t *testing.T) {
 	eve := w.member(account, owner, "viewer")
 	at := "/v1/accounts/" + account
 	pending := w.do("POST", at+"/invitations", owner.token, object{"emails": "new@example.com", "roles": []string{"viewer"}}).text("results.0.invitation")
+	flooded := w.do("POST", at+"/invitations", owner.token, object{"emails": "flooded@example.com", "roles": []string{"viewer"}}).text("results.0.invitation")
+	for range 10 {
+		w.do("POST", at+"/invitations/"+flooded+"/resend", owner.token, nil)
+	}
 	for _, c := range []struct {
 		method, path, route string
 		token               string
@@ -166,6 +171,12 @@ func TestAnswersAreDocumented(t *testing.T) {
 		{"GET", "/v1/operator/projections", "/v1/operator/projections", w.operator, nil},
 		{"GET", at + "/users?x=1", "/v1/accounts/{account}/users", owner.token, nil},
 		{"GET", "/v1/operator/audit", "/v1/operator/audit", owner.token, nil},
+		{"POST", at + "/invitations/" + flooded + "/resend", "/v1/accounts/{account}/invitations/{invitation}/resend", owner.token, nil},
+		{"GET", "/v1/me?x=1", "/v1/me", owner.token, nil},
+		{"GET", at + "?x=1", "/v1/accounts/{account}", owner.token, nil},
+		{"GET", "/v1/invitations/" + w.link(account, pending, 2), "/v1/invitations/{token}", "rs_none", nil},
+		{"POST", "/v1/invitations/" + w.link(account, pending, 2) + "/ask", "/v1/invitations/{token}/ask", "rs_none", nil},
+		{"DELETE", "/v1/sessions/current", "/v1/sessions/current", owner.token, strings.Repeat("x", 2<<20)},
 	} {
 		got := w.do(c.method, c.path, c.token, c.body)
 		op := doc["paths"].(object)[c.route].(object)[strings.ToLower(c.method)].(object)
@@ -185,6 +196,26 @@ func TestAnswersAreDocumented(t *testing.T) {
 		}
 		for _, wrong := range matches(doc, content["schema"].(object), v, "body") {
 			t.Errorf("%s %s: %s", c.method, c.path, wrong)
+		}
+	}
+}
+
+// What is refused before an operation sees it is documented as well.
+func TestEarlyRefusalsAreDocumented(t *testing.T) {
+	w := newBareWorld(t)
+	doc := document(t, w)
+	for _, route := range routes() {
+		method, path, _ := strings.Cut(route, " ")
+		at := regexp.MustCompile(`\{[a-z]+\}`).ReplaceAllString(path, "x")
+		responses := doc["paths"].(object)[path].(object)[strings.ToLower(method)].(object)["responses"].(object)
+		for _, got := range []*response{
+			w.do(method, at, "", nil), w.do(method, at+"?x=1", w.operator, nil), w.do(method, at, "rs_none", nil), w.do(method, at+"?%zz", "", nil),
+			w.do(method, at, w.operator, nil, "Accept", "image/png"), w.do(method, at, w.operator, nil, "Roster-Dry-Run", "true"),
+			w.do(method, at, "", nil, "Origin", "https://other.example"), w.do(method, at, w.operator, strings.Repeat("x", 2<<20)),
+		} {
+			if _, ok := responses[fmt.Sprint(got.status)]; !ok {
+				t.Errorf("%s: %d %s is not documented", route, got.status, got.text("code"))
+			}
 		}
 	}
 }
@@ -263,6 +294,9 @@ func TestPages(t *testing.T) {
 	text := string(docs.body)
 	if strings.Contains(text, "<script") || strings.Contains(text, "src=") || regexp.MustCompile(`(href|url)[=(]"?(https?:)?//`).MatchString(text) {
 		t.Error("the docs load something, or run a script")
+	}
+	if strings.Contains(html.UnescapeString(text), "`") {
+		t.Error("the docs show marks of Markdown")
 	}
 	for _, route := range routes() {
 		_, path, _ := strings.Cut(route, " ")

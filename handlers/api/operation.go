@@ -38,6 +38,7 @@ type operation struct {
 	command     bool
 	ifMatch     bool
 	etag        bool
+	whole       bool   // never 304: more than the version tells may have changed, such as a sign-in or the caller's access
 	reads       string // the read model that it is answered from, if any
 	hasBody     bool   // found out by add
 	types       []string
@@ -64,18 +65,20 @@ func (o *operation) pathNames() []string {
 
 // refusals lists every code that the operation can answer, in the order of SPEC 10.
 func (o *operation) refusals() []problemKind {
-	has := map[domain.Code]bool{codeMalformed: true, codeInternal: true, codeUnavailable: true, codeNotAcceptable: true}
+	has := map[domain.Code]bool{codeMalformed: true, codeInternal: true, codeUnavailable: true, codeNotAcceptable: true,
+		domain.Invalid: true, codeNotAvailable: true} // an unknown parameter; a header for what is not there yet
 	add := func(when bool, codes ...domain.Code) {
 		for _, c := range codes {
 			has[c] = has[c] || when
 		}
 	}
 	add(true, o.codes...)
-	add(o.auth == somebody, domain.SignInRequired)
-	add(o.hasBody, codeTooLarge, codeUnsupported, domain.Invalid)
-	add(o.command, codeIdempotency, codeNotAvailable, domain.NotPermitted)
+	add(o.auth != nobody, domain.SignInRequired)                       // a token that is sent has to be a good one
+	add(o.method != http.MethodGet, codeTooLarge, domain.NotPermitted) // from another site's page
+	add(o.hasBody, codeUnsupported)
+	add(o.command, codeIdempotency)
 	add(o.ifMatch, domain.StaleVersion)
-	add(o.reads != "", codePosition, domain.Invalid)
+	add(o.reads != "", codePosition)
 	add(len(o.pathNames()) > 0, domain.NotFound)
 	return slices.DeleteFunc(problemKinds(), func(k problemKind) bool { return !has[k.code] })
 }
@@ -131,15 +134,17 @@ func (s *server) describe(op *operation, h *huma.Operation) {
 	}
 	answers := map[string]*huma.Param{}
 	if op.command {
-		header("Idempotency-Key", "1 to 255 visible ASCII characters. Sent again with the same key, the command is done once and answers the same.", text)
+		header("Idempotency-Key", "1 to 255 visible ASCII characters. Sent again with the same key, the command is done once; members and invitations are then answered as they are now.", text)
 		answers["Roster-Position"] = &huma.Param{Description: "The position up to which the log holds what this did", Schema: number}
 	}
 	if op.ifMatch {
 		header("If-Match", `The ETag that was read, such as "123"; stale_version when it has changed since.`, text)
 	}
 	if op.etag {
-		header("If-None-Match", "Answers 304 when the ETag still is this.", text)
 		answers["ETag"] = &huma.Param{Description: "The version: the position of the last commit that changed it", Schema: text}
+	}
+	if op.etag && !op.whole {
+		header("If-None-Match", "Answers 304 when the ETag still is this.", text)
 		h.Responses["304"] = &huma.Response{Description: "Not modified"}
 	}
 	if op.reads != "" || slices.Contains(op.codes, codePosition) {
@@ -196,6 +201,11 @@ func (r *request) refused(status int, message string, errs []error) *Problem {
 		var detailer huma.ErrorDetailer
 		if errors.As(err, &detailer) {
 			d := detailer.ErrorDetail()
+			if strings.HasPrefix(d.Message, "invalid date/time") { // huma says which layout of Go's it tried
+				d.Message = "want a time of RFC 3339, such as 2026-01-02T15:04:05Z"
+			} else if strings.Contains(d.Message, "exactly one schema") {
+				d.Message = "has none of the forms that it may have: /docs shows them"
+			}
 			fields = append(fields, domain.Field{Location: cut(d.Location, 200), Message: d.Message})
 		}
 	}

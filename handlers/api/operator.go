@@ -81,7 +81,9 @@ func (r *request) status() ([]projections.Status, error) {
 	if r.Models == nil {
 		return nil, r.problems.retry("this runs without projections")
 	}
-	list, err := r.Models.Status(r.ctx)
+	ctx, cancel := context.WithTimeout(r.ctx, queryTimeout)
+	defer cancel()
+	list, err := r.Models.Status(ctx)
 	return list, away(err)
 }
 

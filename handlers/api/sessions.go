@@ -33,7 +33,13 @@ type sessionBody struct {
 	ExpiresAt events.Time `json:"expires_at" format:"date-time"`
 }
 
+// maxPassword is the longest password, in bytes, that anybody can have: 1,024 characters.
+const maxPassword = 4096
+
 func signIn(ctx context.Context, r *request, in *signInInput) (*Reply[sessionBody], error) {
+	if len(in.Body.Password) > maxPassword { // nobody's, and nothing to spend work on
+		return nil, &domain.Error{Code: domain.BadCredentials, Detail: "the address or the password is wrong"}
+	}
 	in1, err := r.Access.SignIn(ctx, r.call, in.Body.Email, in.Body.Password)
 	if err != nil {
 		return nil, err

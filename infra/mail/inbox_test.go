@@ -134,7 +134,7 @@ func TestInboxRefusesWhatAServerWould(t *testing.T) {
 func get(t *testing.T, h http.Handler, method, path string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
+	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, "http://localhost:8080"+path, nil))
 	return w
 }
 
@@ -217,5 +217,25 @@ func TestInboxPage(t *testing.T) {
 	}
 	if w := get(t, mux, "DELETE", "/dev/inbox/x=+1.0"); w.Code != http.StatusMethodNotAllowed {
 		t.Errorf("DELETE: %d", w.Code)
+	}
+}
+
+// A name that points here for once, or a proxy, is no way around "on this machine only".
+func TestInboxIsForThisMachine(t *testing.T) {
+	in := open(t, t.TempDir(), 10)
+	send(t, in, "1", "For your eyes")
+	for host, status := range map[string]int{
+		"localhost:8080": 200, "LOCALHOST": 200, "127.0.0.1:8080": 200, "127.1.2.3": 200, "[::1]:8080": 200, "[::1]": 200,
+		"portal.example": 421, "portal.example:8080": 421, "localhost.portal.example": 421, "192.0.2.1:8080": 421, "[2001:db8::1]": 421,
+	} {
+		for name, h := range map[string]http.Handler{"/dev/inbox": in.Page(), "/dev/inbox/1": in.Page(), "/dev/inbox.json": in.JSON()} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, name, nil)
+			r.Host = host
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if shown := strings.Contains(w.Body.String(), "For your eyes"); w.Code != status || shown != (status == 200) {
+				t.Errorf("%s at %s: %d, shown %v", name, host, w.Code, shown)
+			}
+		}
 	}
 }

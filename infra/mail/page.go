@@ -6,7 +6,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"html/template"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -56,17 +58,31 @@ func (in *Inbox) JSON() http.Handler {
 	})
 }
 
-// reading refuses everything but reading, and sets the headers that every answer has.
+// reading refuses everything but reading, and sets the headers that every answer has. The address asked for has to
+// name this machine: neither a proxy in front nor a site whose name suddenly points here gets to see links.
 func reading(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Referrer-Policy", "no-referrer")
+	if !isLocal(r.Host) {
+		http.Error(w, "the inbox is shown on this machine only, at http://localhost:PORT"+pagePath, http.StatusMisdirectedRequest)
+		return false
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "the inbox can only be read", http.StatusMethodNotAllowed)
 		return false
 	}
 	return true
+}
+
+// isLocal says that a Host header names the machine itself.
+func isLocal(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && ip.IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
 type page struct {
