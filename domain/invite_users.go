@@ -41,7 +41,7 @@ func (c InviteUsers) Decide(w *World, is Issued) error {
 	if !access.covers(c.Grants) {
 		return refuse(ExceedsOwnAccess, "nobody can grant more than they hold")
 	}
-	grants, err := checkGrants("body.roles", c.Grants)
+	grants, err := checkGrants(c.Grants, is.At)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (c ChangeRole) Decide(w *World, is Issued) error {
 	case !is.self(c.User) && !access.covers(c.Grants):
 		return refuse(ExceedsOwnAccess, "nobody can grant more than they hold")
 	}
-	grants, err := checkGrants("body.roles", c.Grants)
+	grants, err := checkGrants(c.Grants, is.At)
 	if err != nil {
 		return err
 	}

@@ -248,32 +248,33 @@ func sameGrants(a, b []events.Grant) bool {
 const maxGrants = 50
 
 // checkGrants validates the shape of grants and puts them into the one order in which they are written: known
-// roles only, each once; at least one role or permission; a permission as module:action.
-func checkGrants(location string, grants []events.Grant) ([]events.Grant, error) {
+// roles only, each once; at least one role or permission; a permission as module:action; an end that lies ahead.
+func checkGrants(grants []events.Grant, at events.Time) ([]events.Grant, error) {
 	switch {
 	case len(grants) == 0:
-		return nil, invalid(location, "say which roles: any of %s", strings.Join(Roles(), ", "))
+		return nil, invalid("body.roles", "say which roles: any of %s", strings.Join(Roles(), ", "))
 	case len(grants) > maxGrants:
-		return nil, invalid(location, "a membership has at most %d grants", maxGrants)
+		return nil, invalid("body.grants", "a membership has at most %d grants", maxGrants)
 	}
 	out := make([]events.Grant, len(grants))
 	for i, g := range grants {
 		for _, role := range g.Roles {
 			if !slices.Contains(Roles(), role) {
-				return nil, invalid(location, "no such role: known are %s", strings.Join(Roles(), ", "))
+				return nil, invalid("body.roles", "no such role: known are %s", strings.Join(Roles(), ", "))
 			}
 		}
 		for _, p := range g.Permissions {
-			module, _, has := strings.Cut(p, ":")
-			if !has || !ownModule(module) || !slices.Contains(OwnPermissions(), p) {
-				return nil, invalid(location, "no such permission: known are %s", strings.Join(OwnPermissions(), ", "))
+			if !slices.Contains(OwnPermissions(), p) {
+				return nil, invalid("body.permissions", "no such permission: known are %s", strings.Join(OwnPermissions(), ", "))
 			}
 		}
-		if len(g.Roles) == 0 && len(g.Permissions) == 0 {
-			return nil, invalid(location, "a grant needs a role or a permission")
-		}
-		if g.Until != 0 && g.Until <= g.From {
-			return nil, invalid(location, "valid_until has to be later than valid_from")
+		switch {
+		case len(g.Roles) == 0 && len(g.Permissions) == 0:
+			return nil, invalid("body.roles", "a grant needs a role or a permission")
+		case g.Until != 0 && g.Until <= g.From:
+			return nil, invalid("body.grants", "valid_until has to be later than valid_from")
+		case g.Until != 0 && g.Until <= at:
+			return nil, invalid("body.grants", "valid_until lies in the past")
 		}
 		g.Roles = rolesOf([]events.Grant{g})
 		g.Permissions = slices.Compact(slices.Sorted(slices.Values(g.Permissions)))

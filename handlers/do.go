@@ -374,12 +374,9 @@ func (t *try) seal(ctx context.Context, world *domain.World, states map[events.B
 			}
 			c.Facts = append(c.Facts, sealed)
 		}
-		if i == 0 {
-			origin, err := t.origin(ctx, b, c.ID, at)
-			if err != nil {
-				return nil, nil, err
-			}
-			c.Origin = origin
+		var err error
+		if c.Origin, err = t.origin(ctx, b, c.ID, at); err != nil { // in each: what one account's trail shows stands in one
+			return nil, nil, err
 		}
 		payload, err := events.Encode(c)
 		if err != nil {

@@ -56,8 +56,12 @@ type Invitation struct {
 
 // InvitationGrant is what an invitation gives in the account whose list it stands in.
 type InvitationGrant struct {
-	Account events.AccountID `json:"account"`
-	events.Grant
+	Account     events.AccountID `json:"account"`
+	Roles       []string         `json:"roles"`
+	Permissions []string         `json:"permissions"`
+	Inherit     bool             `json:"inherit"`
+	ValidFrom   *events.Time     `json:"valid_from"`
+	ValidUntil  *events.Time     `json:"valid_until"`
 }
 
 // DueInvitation is an invitation whose time is up, which no invitation.expired says yet.
@@ -196,7 +200,14 @@ func (r *invitationItemRow) item(account events.AccountID) (Invitation, error) {
 		return Invitation{}, err
 	}
 	for _, g := range grants {
-		item.Grants = append(item.Grants, InvitationGrant{account, g})
+		shown := InvitationGrant{Account: account, Roles: append([]string{}, g.Roles...), Permissions: append([]string{}, g.Permissions...), Inherit: g.Inherit}
+		if g.From != 0 {
+			shown.ValidFrom = &g.From
+		}
+		if g.Until != 0 {
+			shown.ValidUntil = &g.Until
+		}
+		item.Grants = append(item.Grants, shown)
 	}
 	return item, nil
 }

@@ -27,7 +27,7 @@ func TestReadme(t *testing.T) {
 	}
 	for _, want := range []string{
 		`"email":"bob@northwind.example","outcome":"invited"`, `"email":"carol@northwind.example","outcome":"invited"`,
-		`"email":"dora@northwind","outcome":"invalid_address"`, `"inviter":{"name":"Ann Lee"}`,
+		`"email":"dora@northwind","outcome":"invalid_address"`, `"inviter":{"name":"Ann Lee"`,
 		`"name":"Bob Stone"`, `"status":"pending"`, `"counts":{"active":2`, `"code":"last_active_owner"`, `invitation.accepted,`,
 	} {
 		if !strings.Contains(string(out), want) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"time"
 
 	"roster/events"
@@ -246,7 +247,7 @@ func (p *program) await(ctx context.Context) error {
 // handlers are the main listener's and the health's.
 func (p *program) handlers() (site, health http.Handler, err error) {
 	config := api.Config{App: p.app, Access: p.access, Enroll: p.enroll, Vault: p.sealer, Links: p.links(), Eraser: p.erase, Models: p.models,
-		PublicURL: p.options.PublicURL, Version: version, Ready: p.ready, Logger: p.logger,
+		PublicURL: p.options.PublicURL, PortalName: p.options.PortalName, Version: version, Ready: p.ready, Logger: p.logger,
 		Cursor: p.keys.AddressHMAC("\x00cursors\x00"), Metrics: api.NewMetrics()}
 	v1, err := api.New(config)
 	if err != nil {
@@ -264,7 +265,19 @@ func (p *program) handlers() (site, health http.Handler, err error) {
 		mux.Handle("/dev/inbox/{id}", p.inbox.Page())
 		mux.Handle("/dev/inbox.json", p.inbox.JSON())
 	}
-	return p.byName(mux), api.Ops(config), nil
+	return p.byName(asTyped(mux, v1)), api.Ops(config), nil
+}
+
+// asTyped hands paths with dots and empty parts to the API, which answers them, instead of having the mux redirect to
+// another path than was asked for.
+func asTyped(mux *http.ServeMux, v1 http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
+			v1.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // byName sends browsers that come by IP to the public URL: cookies need a name.

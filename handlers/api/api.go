@@ -37,19 +37,20 @@ type Eraser interface {
 
 // Config is what the API is made of.
 type Config struct {
-	App       *handlers.App
-	Access    *access.Access
-	Enroll    *enroll.Enroll
-	Vault     handlers.Vault
-	Links     Links
-	Eraser    Eraser              // nil: erasing is not available
-	Models    *projections.Runner // nil: what needs a read model answers unavailable
-	PublicURL string              // where problems' types point to; https makes the cookie Secure
-	Version   string
-	Ready     func(context.Context) error // nil: always ready
-	Logger    *slog.Logger                // nil: nothing is logged
-	Cursor    [32]byte                    // key that seals cursors, the same in every copy of the program
-	Metrics   *Metrics                    // shared by New and Ops; nil: nothing is counted
+	App        *handlers.App
+	Access     *access.Access
+	Enroll     *enroll.Enroll
+	Vault      handlers.Vault
+	Links      Links
+	Eraser     Eraser              // nil: erasing is not available
+	Models     *projections.Runner // nil: what needs a read model answers unavailable
+	PublicURL  string              // where problems' types point to; https makes the cookie Secure
+	PortalName string              // "" for Roster
+	Version    string
+	Ready      func(context.Context) error // nil: always ready
+	Logger     *slog.Logger                // nil: nothing is logged
+	Cursor     [32]byte                    // key that seals cursors, the same in every copy of the program
+	Metrics    *Metrics                    // shared by New and Ops; nil: nothing is counted
 	// Origin says from where a request comes. nil: the connection's address and the User-Agent, right where there
 	// is no proxy in front.
 	Origin func(*http.Request) events.OriginInfo
@@ -85,6 +86,9 @@ func newServer(c Config) (*server, error) {
 	}
 	if c.App == nil || c.Access == nil || c.Links == nil {
 		return nil, errors.New("api: App, Access and Links are needed")
+	}
+	if c.PortalName == "" {
+		c.PortalName = "Roster"
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

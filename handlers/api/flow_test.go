@@ -66,7 +66,7 @@ func TestMainJob(t *testing.T) {
 	// Resend, then the older link is replaced; revoke, then the newer is dead too.
 	w.do("POST", at+"/invitations/"+cids+"/resend", ann, nil).is(200)
 	dead := w.do("GET", "/v1/invitations/"+w.link(account, cids, 1), "", nil).refused(410, "invitation_replaced")
-	if dead.text("inviter.name") != "Ann Lee" || strings.Contains(string(dead.body), "example.com\"") {
+	if dead.text("inviter.name") != "Ann Lee" || dead.text("inviter.email") != "ann@example.com" || strings.Contains(string(dead.body), "cid") {
 		t.Errorf("dead: %s", dead.body)
 	}
 	w.do("POST", at+"/invitations/"+cids+"/revoke", ann, nil).is(200)

@@ -52,7 +52,7 @@ type lookBody struct {
 	ID        string      `json:"id"`
 	Account   Named       `json:"account"`
 	Roles     []string    `json:"roles" nullable:"false"`
-	Inviter   *Named      `json:"inviter" doc:"null where the operator invites"`
+	Inviter   *Named      `json:"inviter" doc:"whom to ask; null where they have been erased"`
 	Email     string      `json:"email" doc:"The address to sign in with"`
 	FirstName string      `json:"first_name"`
 	LastName  string      `json:"last_name"`
@@ -69,15 +69,20 @@ func (r *request) look(l enroll.Link) (enroll.View, error) {
 	}
 	problem := r.problems.of(refusal)
 	problem.Account = &Named{Name: view.AccountName}
-	problem.Inviter = inviterOf(view)
+	problem.Inviter = r.inviterOf(view)
 	return view, problem
 }
 
-func inviterOf(v enroll.View) *Named {
-	if v.ByOperator || v.InviterName == "" {
+// inviterOf is whom to ask: whoever invited, the portal itself where that was its operator, nobody where they have been
+// erased.
+func (r *request) inviterOf(v enroll.View) *Named {
+	switch {
+	case v.ByOperator:
+		return &Named{Name: r.PortalName}
+	case v.InviterName == "" && v.InviterEmail == "":
 		return nil
 	}
-	return &Named{Name: v.InviterName}
+	return &Named{Name: v.InviterName, Email: v.InviterEmail}
 }
 
 func lookAtInvitation(_ context.Context, r *request, in *TokenParam) (*Reply[lookBody], error) {
@@ -96,7 +101,7 @@ func lookAtInvitation(_ context.Context, r *request, in *TokenParam) (*Reply[loo
 	if err := r.atLeast(position); err != nil {
 		return nil, err
 	}
-	return reply(lookBody{ID: l.Invitation.String(), Account: Named{v.AccountID.String(), v.AccountName}, Roles: orEmpty(v.Roles), Inviter: inviterOf(v),
+	return reply(lookBody{ID: l.Invitation.String(), Account: Named{ID: v.AccountID.String(), Name: v.AccountName}, Roles: orEmpty(v.Roles), Inviter: r.inviterOf(v),
 		Email: v.Email, FirstName: v.FirstName, LastName: v.LastName, ExpiresAt: v.ExpiresAt, HasUser: v.HasUser})
 }
 

@@ -79,8 +79,9 @@ type FieldError struct {
 
 // Named is somebody or something with a name.
 type Named struct {
-	ID   string `json:"id,omitempty"`
-	Name string `json:"name"`
+	ID    string `json:"id,omitempty"`
+	Name  string `json:"name"`
+	Email string `json:"email,omitempty"`
 }
 
 // Problem is the answer to everything that did not work.
