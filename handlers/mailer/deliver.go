@@ -93,7 +93,7 @@ func (m *Mailer) attempt(ctx context.Context, r Row) error {
 	case settled != "":
 		return m.Outbox.Done(ctx, r, m.now(), settled)
 	case err == nil:
-		err = m.Sender.Send(ctx, mail)
+		err = m.send(ctx, mail)
 	case !errors.As(err, new(*Deferred)):
 		return err
 	}
@@ -107,6 +107,16 @@ func (m *Mailer) attempt(ctx context.Context, r Row) error {
 		return m.bounced(ctx, r, bounced.Reason)
 	}
 	return m.deferred(ctx, r, err)
+}
+
+// send hands a mail to the server. Told to stop, it gives the server a while to answer: a mail given up half-way may
+// have been accepted, and would be sent again.
+func (m *Mailer) send(ctx context.Context, mail Mail) error {
+	sending, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(m.Grace, giveUp) })
+	defer stop()
+	return m.Sender.Send(sending, mail)
 }
 
 // sent notes that the server has accepted the mail: in the outbox and in the log, either of which suffices to not

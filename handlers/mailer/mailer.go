@@ -100,6 +100,7 @@ type Config struct {
 	Poll    time.Duration   // between two looks for rows that are due again; 0: a second
 	Keep    time.Duration   // how long rows are kept when they are done; 0: 60 days, longer than the feed keeps events
 	Workers int             // 0: 4
+	Grace   time.Duration   // how long a mail on its way may still be handed over when we are told to stop; 0: 10 seconds
 }
 
 // Mailer sends the mails.
@@ -137,6 +138,7 @@ func New(c Config) (*Mailer, error) {
 	orElse(&c.GiveUp, 3*24*time.Hour)
 	orElse(&c.Claim, 30*time.Second)
 	orElse(&c.Poll, time.Second)
+	orElse(&c.Grace, 10*time.Second)
 	orElse(&c.Keep, 60*24*time.Hour)
 	if c.Workers <= 0 {
 		c.Workers = 4
