@@ -188,7 +188,9 @@ func TestADeathBetweenAcceptanceAndNotingRepeatsWithTheSameID(t *testing.T) {
 	p := open(t, nil)
 	id := p.Invite("grace@guests.example")[0]
 	d := dying{p.server, make(chan struct{})}
-	stop := p.run(p.mailer(func(c *mailer.Config) { c.Grace, c.Sender, c.Outbox = time.Millisecond, d, broken{Outbox: p.outbox, retry: errGone} }))
+	stop := p.run(p.mailer(func(c *mailer.Config) {
+		c.Grace, c.Sender, c.Outbox = time.Millisecond, d, broken{Outbox: p.outbox, retry: errGone}
+	}))
 	<-d.died
 	stop()
 	if p.delivery(id) != "unsent" {
