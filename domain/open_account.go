@@ -77,40 +77,6 @@ func invitation(is Issued, n int, to Addressee, grants []events.Grant, validity 
 	}
 }
 
-// SetUp uses the one link of the first start: it makes the first account and its owner (SPEC 1.3).
-type SetUp struct {
-	AccountName string
-	Owner       Addressee
-	User        NewUser
-}
-
-func (c SetUp) Name() string { return "SetUp" }
-
-func (c SetUp) Home(_ Issued) events.Boundary { return events.Portal() }
-
-func (c SetUp) Decide(w *World, is Issued) error {
-	name := strings.TrimSpace(c.AccountName)
-	switch {
-	case w.Portal().SetUp:
-		return refuse(InvitationUsed, "the first account has been made already")
-	case checkName(name) != "":
-		return invalid("body.account.name", "%s", checkName(name))
-	}
-	if err := checkPerson("body.owner.", c.User.Name); err != nil {
-		return err
-	}
-	if holder := w.Address(c.Owner.ID).User; !holder.IsZero() {
-		return invalid("body.owner.email", "this address already belongs to a user")
-	}
-	account := events.AccountID(is.ID(0))
-	w.record(events.Portal(), events.PortalSetUp{Account: account, User: c.User.ID})
-	w.record(events.OfAccount(account),
-		events.AccountOpened{Name: name, Profile: standardProfile},
-		events.MembershipGranted{User: c.User.ID, Key: c.User.Key, Address: c.Owner.ID, Grants: []events.Grant{{Roles: []string{Owner}}}})
-	w.register(c.User, c.Owner, account)
-	return nil
-}
-
 // register records a new user who is a member of an account, and that the address is theirs.
 func (w *World) register(u NewUser, a Addressee, account events.AccountID) {
 	u.Name.First, u.Name.Last = strings.TrimSpace(u.Name.First), strings.TrimSpace(u.Name.Last)

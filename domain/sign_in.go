@@ -2,8 +2,6 @@ package domain
 
 import (
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"roster/events"
 )
@@ -95,91 +93,6 @@ func (c EndSession) Decide(w *World, is Issued) error {
 	}
 	if _, ok := w.User(c.User).Session(c.Session); ok {
 		w.record(events.OfUser(c.User), events.SessionEnded{Session: c.Session, Because: "signed_out"})
-	}
-	return nil
-}
-
-// RecordRefusal writes down that somebody was refused for lack of rights (SPEC 5.1); beyond a number an hour
-// nothing is written, and the next fact says how many were left out.
-type RecordRefusal struct {
-	Subject events.AnyID
-	Account events.AccountID
-	Command string
-	Code    Code
-	Of      *events.Subject
-	Refused int
-}
-
-func (c RecordRefusal) Name() string { return c.Command }
-
-func (c RecordRefusal) Home(_ Issued) events.Boundary { return events.OfAttempts(c.Subject) }
-
-func (c RecordRefusal) Decide(w *World, is Issued) error {
-	a := w.Attempts(c.Subject)
-	if len(a.refusals) == maxRefusals && is.At.Sub(a.refusals[0]) < refusalWindow {
-		return refuse(RateLimited, "too many refusals to write each down")
-	}
-	account := c.Account
-	if !w.Account(account).Opened {
-		account = events.AccountID{}
-	}
-	w.record(events.OfAttempts(c.Subject), events.CommandRefused{Account: account, Command: c.Command, Code: string(c.Code),
-		Target: c.Of, Refused: c.Refused})
-	return nil
-}
-
-// The default rules for passwords (SPEC 4.3), by name.
-const (
-	RuleLength  = "length"
-	RuleLower   = "lower_case"
-	RuleUpper   = "upper_case"
-	RuleDigit   = "digit"
-	RuleSpecial = "special"
-	RuleTooLong = "too_long"
-)
-
-const (
-	minPassword = 10
-	maxPassword = 1024 // characters: far beyond what anybody types, and cheap to hash
-)
-
-// CheckPassword lists every rule that a password fails, all at once; location says where it stands in the request.
-func CheckPassword(location, password string) error {
-	var lower, upper, digit, special bool
-	for _, r := range password {
-		switch {
-		case unicode.IsLower(r):
-			lower = true
-		case unicode.IsUpper(r):
-			upper = true
-		case unicode.IsDigit(r):
-			digit = true
-		default:
-			special = true
-		}
-	}
-	n := utf8.RuneCountInString(password)
-	var fields []Field
-	for _, rule := range []struct {
-		ok            bool
-		name, message string
-	}{
-		{n >= minPassword, RuleLength, "at least 10 characters"},
-		{n <= maxPassword, RuleTooLong, "at most 1024 characters"},
-		{lower, RuleLower, "a lower-case letter"},
-		{upper, RuleUpper, "an upper-case letter"},
-		{digit, RuleDigit, "a digit"},
-		{special, RuleSpecial, "a special character"},
-	} {
-		if !rule.ok {
-			fields = append(fields, Field{location, rule.name + ": " + rule.message})
-		}
-	}
-	switch {
-	case !utf8.ValidString(password):
-		return invalid(location, "the password is not valid UTF-8")
-	case fields != nil:
-		return &Error{Code: PasswordRules, Detail: "the password fails the rules named", Fields: fields}
 	}
 	return nil
 }
