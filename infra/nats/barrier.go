@@ -77,6 +77,12 @@ func (b *barrier) run() {
 	b.ended = nil
 }
 
+func (b *barrier) failure() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
+
 // fail ends all waits, now and later, unless a failure has done so before.
 func (b *barrier) fail(err error) {
 	b.mu.Lock()

@@ -21,13 +21,11 @@ func canGroup(dir string) (bool, error) {
 }
 
 // syncData syncs a file's contents and length.
-func syncData(name string) error {
-	return synced(name, func(file *os.File) error {
-		for {
-			err := syscall.Fdatasync(int(file.Fd()))
-			if !errors.Is(err, syscall.EINTR) {
-				return os.NewSyscallError("fdatasync "+name, err)
-			}
+func syncData(file *os.File) error {
+	for {
+		err := syscall.Fdatasync(int(file.Fd()))
+		if !errors.Is(err, syscall.EINTR) {
+			return os.NewSyscallError("fdatasync "+file.Name(), err)
 		}
-	})
+	}
 }

@@ -2,7 +2,9 @@
 
 package nats
 
+import "os"
+
 // canGroup says no: group commit was tried on Linux only.
 func canGroup(string) (bool, error) { return false, nil }
 
-func syncData(name string) error { return syncAll(name) }
+func syncData(file *os.File) error { return file.Sync() }

@@ -85,8 +85,8 @@ func Embedded(ctx context.Context, cfg Config) (*Server, error) {
 
 func start(ctx context.Context, dir string, group bool, log *slog.Logger) (*server.Server, error) {
 	room, err := roomFor(dir)
-	if err == nil {
-		err = giveBack(dir)
+	if err == nil && group {
+		err = errors.Join(begin(dir), giveBack(dir))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("embedded NATS: %w", err)
@@ -173,12 +173,29 @@ func (s *Server) Close() error {
 		}
 	}
 	for _, b := range s.barriers {
-		b.fail(errClosed)
+		b.fail(errClosed) // unless a sync has failed before
 	}
 	s.srv.Shutdown()
 	s.srv.WaitForShutdown()
 	s.rounds.Wait()
-	return s.lock.release()
+	var err error
+	for _, b := range s.barriers {
+		err = errors.Join(err, b.files.close())
+	}
+	if s.group && !s.failed() {
+		err = errors.Join(err, finish(s.dir))
+	}
+	return errors.Join(err, s.lock.release())
+}
+
+// failed says whether a sync has failed.
+func (s *Server) failed() bool {
+	for _, b := range s.barriers {
+		if errors.Is(b.failure(), ErrSync) {
+			return true
+		}
+	}
+	return false
 }
 
 // serverLog passes the server's warnings and errors on.

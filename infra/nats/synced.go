@@ -16,6 +16,9 @@ var (
 	errClosed = errors.New("embedded NATS: closed")
 )
 
+// GroupCommit says whether the server acknowledges what is not on disk yet: asked for, and possible here.
+func (s *Server) GroupCommit() bool { return s.group }
+
 // Synced answers when the message of a stream at pos is on disk, with all before it: at once, if the server syncs
 // every message. The caller has seen the message, acknowledged or read; so it is in the stream's files already. One
 // sync serves all who wait.
