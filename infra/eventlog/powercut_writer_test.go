@@ -58,12 +58,15 @@ func TestPowerCutWriter(t *testing.T) {
 		size = 60_000
 	}
 	errs := make(chan error)
-	const logs, secrets = 16, 4
+	logs, secrets, every := 16, 4, 4
+	if os.Getenv(cutKind) == cutErase {
+		logs, secrets, every = 2, 16, 2
+	}
 	for n := range logs {
 		go func() { errs <- commits(ctx, i.Log, size, n < 2) }()
 	}
 	for range secrets {
-		go func() { errs <- entries(ctx, v, js, size) }()
+		go func() { errs <- entries(ctx, v, js, size, every) }()
 	}
 	for range logs + secrets {
 		if err := <-errs; err != nil && ctx.Err() == nil {
@@ -101,8 +104,8 @@ func commits(ctx context.Context, log *eventlog.Log, size int, batches bool) err
 	}
 }
 
-// entries puts secrets, claims addresses and destroys every fourth secret.
-func entries(ctx context.Context, v *vault.Vault, js jetstream.Stream, size int) error {
+// entries puts secrets, claims addresses and destroys one of every so many secrets.
+func entries(ctx context.Context, v *vault.Vault, js jetstream.Stream, size, every int) error {
 	owner := vault.Owner{Type: vault.OwnerUser, ID: uuid.NewString()}
 	for n := 0; ; n++ {
 		value := make([]byte, size/2)
@@ -124,7 +127,7 @@ func entries(ctx context.Context, v *vault.Vault, js jetstream.Stream, size int)
 		if err := say("address %s %s", address, a.ID); err != nil {
 			return err
 		}
-		if n%4 != 0 {
+		if n%every != 0 {
 			continue
 		}
 		m, err := js.GetLastMsgForSubject(ctx, "roster.vault.secret."+id.String())
