@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -64,6 +65,10 @@ func (l *Log) Append(ctx context.Context, ws ...handlers.Write) ([]uint64, error
 	if err := writes.Check(ws); err != nil {
 		return nil, err
 	}
+	// A disk that has failed takes nothing any more.
+	if err := l.onDisk(ctx, 0); err != nil {
+		return nil, fmt.Errorf("append to %s: %w: %w", ws[0].Boundary, handlers.ErrUnavailable, err)
+	}
 	var last uint64
 	var err error
 	if len(ws) == 1 {
@@ -74,7 +79,9 @@ func (l *Log) Append(ctx context.Context, ws ...handlers.Write) ([]uint64, error
 	if err != nil {
 		return nil, fmt.Errorf("append to %s after %d: %w", ws[0].Boundary, ws[0].After, err)
 	}
-	l.reached(last)
+	if err := l.onDisk(ctx, last); err != nil {
+		return nil, fmt.Errorf("append to %s at %d: %w: %w", ws[0].Boundary, last, handlers.ErrUnknownOutcome, err)
+	}
 	positions := make([]uint64, len(ws))
 	for i := range positions {
 		positions[i] = last - uint64(len(ws)-1-i)
@@ -120,6 +127,15 @@ func (l *Log) duplicate(ctx context.Context, w handlers.Write, pos uint64) error
 }
 
 func (l *Log) batch(ctx context.Context, ws []handlers.Write) (uint64, error) {
+	if l.disk != nil {
+		size := 0
+		for _, w := range ws {
+			size += len(w.Payload)
+		}
+		if size > maxHeldBatch {
+			return 0, fmt.Errorf("a batch of %d bytes, at most %d", size, maxHeldBatch)
+		}
+	}
 	select {
 	case l.batches <- struct{}{}:
 		defer func() { <-l.batches }()
@@ -142,8 +158,8 @@ func (l *Log) batch(ctx context.Context, ws []handlers.Write) (uint64, error) {
 	}
 }
 
-// tryBatch sends all messages at once. The first error among the answers decides: a batch of which one message was
-// refused is never committed.
+// tryBatch sends all messages at once, or the last one when the disk holds the others. The first error among the
+// answers decides: a batch of which one message was refused is never committed.
 func (l *Log) tryBatch(ctx context.Context, ws []handlers.Write) (uint64, error) {
 	id := rand.Text()
 	msgs := make([]*natsgo.Msg, len(ws))
@@ -154,6 +170,14 @@ func (l *Log) tryBatch(ctx context.Context, ws []handlers.Write) (uint64, error)
 	}
 	msgs[len(msgs)-1].Header[batchCommit] = []string{"1"}
 
+	release := func() error { return nil }
+	if l.disk != nil {
+		var err error
+		if release, err = l.hold(ctx, msgs[:len(msgs)-1]); err != nil {
+			return 0, err
+		}
+		msgs = msgs[len(msgs)-1:]
+	}
 	var a ack
 	err := l.writing.do(ctx, func(m *natsgo.Msg) (bool, error) {
 		if len(m.Data) == 0 {
@@ -167,7 +191,33 @@ func (l *Log) tryBatch(ctx context.Context, ws []handlers.Write) (uint64, error)
 	case a.Stream != l.stream || a.Batch != id || a.Count != len(ws) || a.Seq < uint64(len(ws)) || a.Duplicate:
 		return 0, fmt.Errorf("a batch of %d acknowledged as %+v", len(ws), a)
 	}
+	if err := l.onDisk(ctx, a.Seq); err != nil {
+		return 0, fmt.Errorf("batch at %d: %w: %w", a.Seq, handlers.ErrUnknownOutcome, err)
+	}
+	if err := release(); err != nil {
+		return 0, fmt.Errorf("batch at %d: %w: %w", a.Seq, handlers.ErrUnknownOutcome, err)
+	}
 	return a.Seq, nil
+}
+
+// hold sends the messages of a batch that stand before the last, waits until the server has them all, and has the
+// disk hold them. Nothing is in the stream yet.
+func (l *Log) hold(ctx context.Context, msgs []*natsgo.Msg) (release func() error, err error) {
+	taken := 0
+	err = l.writing.do(ctx, func(m *natsgo.Msg) (bool, error) {
+		if len(m.Data) > 0 {
+			return true, cmp.Or(readAck(m, &ack{}), errors.New("a batch was acknowledged before its end"))
+		}
+		taken++
+		return taken == len(msgs), nil
+	}, msgs...)
+	if err != nil {
+		return nil, outcome(err)
+	}
+	if release, err = l.disk.HoldBatch(l.stream); err != nil {
+		return nil, fmt.Errorf("%w: %w", handlers.ErrUnavailable, err)
+	}
+	return release, nil
 }
 
 func readAck(m *natsgo.Msg, a *ack) error {

@@ -9,11 +9,20 @@ import (
 	"roster/infra/eventlog/logtest"
 )
 
-// BenchmarkAppend appends commits of 400 bytes from one or 64 callers, each to a boundary of its own.
+// BenchmarkAppend appends commits of 400 bytes from 1, 64 or 256 callers, each to a boundary of its own.
 func BenchmarkAppend(b *testing.B) {
-	for _, callers := range []int{1, 64} {
+	benchmark(b, func(b *testing.B) *instance { return open(b, b.TempDir()) })
+}
+
+// BenchmarkAppendSyncAlways is BenchmarkAppend on a server that syncs every message.
+func BenchmarkAppendSyncAlways(b *testing.B) {
+	benchmark(b, func(b *testing.B) *instance { return always(b, b.TempDir()) })
+}
+
+func benchmark(b *testing.B, open func(*testing.B) *instance) {
+	for _, callers := range []int{1, 64, 256} {
 		b.Run(strconv.Itoa(callers), func(b *testing.B) {
-			i := open(b, b.TempDir())
+			i := open(b)
 			defer i.close(b)
 			var left atomic.Int64
 			left.Store(int64(b.N))

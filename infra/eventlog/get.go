@@ -13,7 +13,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roster/events"
-	"roster/handlers"
 )
 
 const (
@@ -40,8 +39,8 @@ type getRequest struct {
 }
 
 // page reads stored messages from a position onwards, of one subject or of all, in order; left is how many there
-// are behind them. A direct get never runs into the middle of a batch that is being committed, and on an embedded
-// server with sync always it shows what is on disk only. A replicated log may answer from a copy that is behind.
+// are behind them. What it answers is on disk. A direct get never runs into the middle of a batch that is being
+// committed. A replicated log may answer from a copy that is behind.
 func (l *Log) page(ctx context.Context, from uint64, subject string, limit int) ([]slot, uint64, error) {
 	select {
 	case l.pages <- struct{}{}:
@@ -83,7 +82,10 @@ func (l *Log) page(ctx context.Context, from uint64, subject string, limit int) 
 	if err != nil {
 		return nil, 0, unavailable(err)
 	}
-	l.reached(prev) // who finds its own commit here will call it acknowledged
+	// Who finds its own commit here will call it acknowledged, and who decides on it will answer.
+	if err := l.onDisk(ctx, prev); err != nil {
+		return nil, 0, unavailable(err)
+	}
 	return slots, left, nil
 }
 
@@ -109,14 +111,6 @@ func (l *Log) slotOf(pos uint64, subject string, h natsgo.Header, payload []byte
 	// The server keeps the batch's headers; only the last message of a batch has the commit.
 	more := h.Get(batchID) != "" && h.Get(batchCommit) == ""
 	return slot{events.Record{Pos: pos, Boundary: b, Payload: payload}, more}, nil
-}
-
-// unavailable marks an end without an answer.
-func unavailable(err error) error {
-	if errors.Is(err, errNotSent) || errors.Is(err, errNobody) || errors.Is(err, errLost) || errors.Is(err, errNoAnswer) {
-		return fmt.Errorf("%w: %w", handlers.ErrUnavailable, err)
-	}
-	return err
 }
 
 // at reads one record.
@@ -174,6 +168,9 @@ func (l *Log) fromLeader(ctx context.Context, q getRequest) (*slot, error) {
 		return nil, fmt.Errorf("%w: position %d: %w", ErrIntegrity, m.Seq, err)
 	}
 	s, err := l.slotOf(m.Seq, m.Subject, h, m.Data)
+	if err == nil {
+		err = unavailable(l.onDisk(ctx, m.Seq))
+	}
 	return &s, err
 }
 

@@ -36,14 +36,15 @@ type Log struct {
 	prefix   string // of subjects, with the dot
 	replicas int
 	sole     bool
-	keep     int // records in the ring
+	disk     Disk // nil: what the server acknowledges is on disk
+	keep     int  // records in the ring
 
 	writing *requests
 	reading *requests
 	batches chan struct{}
 	pages   chan struct{}
 	ring    *ring
-	last    atomic.Uint64 // highest position that was acknowledged to or read by this process
+	last    atomic.Uint64 // highest durable position that was acknowledged to or read by this process
 	ask     shared
 
 	stop    context.CancelFunc
@@ -84,17 +85,27 @@ func Open(ctx context.Context, nc *natsgo.Conn, name string, opts ...Option) (*L
 	for _, o := range opts {
 		o(l)
 	}
+	if l.disk != nil {
+		l.batches = make(chan struct{}, 1) // the disk holds one at a time
+	}
 	state, err := ensure(ctx, js, frozen(l.stream, l.prefix+">", l.replicas))
 	if err != nil {
 		return nil, err
 	}
-	l.reached(state.LastSeq)
+	if err := l.onDisk(ctx, state.LastSeq); err != nil {
+		return nil, fmt.Errorf("log %s: %w", name, unavailable(err))
+	}
 	l.ring = newRing(state.LastSeq, l.keep, ringBytes)
 	if l.writing, err = newRequests(nc); err != nil {
 		return nil, fmt.Errorf("log %s: %w", name, err)
 	}
 	if l.reading, err = newRequests(nc); err != nil {
 		l.writing.close()
+		return nil, fmt.Errorf("log %s: %w", name, err)
+	}
+	if err := l.unbroken(ctx, state.LastSeq); err != nil {
+		l.writing.close()
+		l.reading.close()
 		return nil, fmt.Errorf("log %s: %w", name, err)
 	}
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -112,7 +123,7 @@ func (l *Log) Close() {
 	l.reading.close()
 }
 
-// reached notes that the log has a position.
+// reached notes that the log has a position, on disk.
 func (l *Log) reached(pos uint64) {
 	for {
 		last := l.last.Load()
@@ -123,12 +134,15 @@ func (l *Log) reached(pos uint64) {
 }
 
 // Last implements handlers.Log. A sole writer answers from memory: every commit that was acknowledged before the
-// call is at or before the answer. Otherwise the stream's leader is asked, once for all who wait.
+// call is at or before the answer, and the answer is on disk. Otherwise the stream's leader is asked, once for all who wait.
 func (l *Log) Last(ctx context.Context) (uint64, error) {
 	if l.sole {
 		return l.last.Load(), nil
 	}
 	last, err := l.ask.do(ctx, l.askLeader)
+	if err == nil {
+		err = unavailable(l.onDisk(ctx, last))
+	}
 	if err != nil {
 		return 0, fmt.Errorf("last position: %w", err)
 	}
@@ -159,8 +173,8 @@ func (l *Log) askLeader(ctx context.Context) (uint64, error) {
 // all parts of a batch are in one page. A limit below 1 is 1. Payloads are shared with other readers and must not
 // be changed.
 //
-// A record is shown once it is durable: on an embedded server with sync always, when it is on disk; on a
-// replicated one, when a majority has it.
+// A record is shown once it is durable: on an embedded server, when it is on disk; on a replicated one, when a
+// majority has it.
 func (l *Log) Read(ctx context.Context, after uint64, limit int) ([]events.Record, error) {
 	recs, err := l.read(ctx, after, max(1, limit))
 	if err != nil {

@@ -39,11 +39,17 @@ type instance struct {
 	server *nats.Server
 }
 
+// start opens a log on a directory with group commit.
 func start(ctx context.Context, dir string, opts ...eventlog.Option) (*instance, error) {
-	server, err := nats.Embedded(ctx, nats.Config{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+	server, err := nats.Embedded(ctx, nats.Config{Dir: dir, Log: slog.New(slog.DiscardHandler), GroupCommit: true})
 	if err != nil {
 		return nil, err
 	}
+	return on(ctx, server, append([]eventlog.Option{eventlog.OnDisk(server)}, opts...)...)
+}
+
+// on opens a log on a server, which the instance then has.
+func on(ctx context.Context, server *nats.Server, opts ...eventlog.Option) (*instance, error) {
 	nc, err := server.Connect()
 	if err != nil {
 		return nil, errors.Join(err, server.Close())
@@ -85,6 +91,27 @@ func TestConformance(t *testing.T) {
 			})
 		})
 	}
+	t.Run("sync always", func(t *testing.T) {
+		logtest.Conformance(t, func(t *testing.T) handlers.Log {
+			i := always(t, t.TempDir())
+			t.Cleanup(func() { i.close(t) })
+			return i
+		})
+	})
+}
+
+// always opens a log on a server that syncs every message.
+func always(t testing.TB, dir string) *instance {
+	t.Helper()
+	server, err := nats.Embedded(t.Context(), nats.Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := on(t.Context(), server, eventlog.OnDisk(server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
 }
 
 // What a replicated log does to be exact works on one server as well.

@@ -12,6 +12,7 @@ import (
 const (
 	tailMessages = 1000
 	tailBytes    = 8 << 20
+	tailWaiting  = 256              // records or batches that wait for the disk
 	tailIdle     = 30 * time.Second // after which the server forgets a consumer that nobody reads
 	tailExpiry   = 10 * time.Second
 	tailBeat     = time.Second // two missed ones mean that the consumer is gone
@@ -22,8 +23,9 @@ const (
 // follow keeps the ring at the log's end by one unfiltered consumer, which it makes anew from the last record
 // whenever something is wrong with it. Only a damaged log ends it early.
 //
-// Durability: an embedded server with sync always writes and syncs a message before a consumer can load it. The
-// messages of an atomic batch are synced together, and a consumer may have them before that; see settle.
+// Durability: what a consumer has been given stands in the stream's files, and enters the ring when a sync that
+// began after that has ended (show), or was synced by the server before. The messages of an atomic batch are synced
+// together by the server, and a consumer may have them before that; see settle.
 func (l *Log) follow(ctx context.Context) {
 	pause := pauseMin
 	for {
@@ -33,8 +35,8 @@ func (l *Log) follow(ctx context.Context) {
 		case ctx.Err() != nil:
 			l.ring.fail(ErrClosed)
 			return
-		case errors.Is(err, ErrIntegrity):
-			l.ring.fail(err)
+		case errors.Is(err, ErrIntegrity), errors.Is(err, errNotDurable):
+			l.ring.fail(unavailable(err))
 			return
 		case l.ring.end() != before:
 			pause = pauseMin
@@ -69,6 +71,19 @@ func (l *Log) consume(ctx context.Context) error {
 	defer messages.Stop()
 	defer context.AfterFunc(ctx, messages.Stop)()
 
+	arrived, shown := make(chan []slot, tailWaiting), make(chan error, 1)
+	go func() { shown <- l.show(ctx, arrived, messages.Stop) }()
+	err = l.receive(ctx, messages, next, arrived)
+	close(arrived)
+	if failed := <-shown; failed != nil {
+		return failed
+	}
+	return err
+}
+
+// receive passes the stream's messages on, from position next onwards and each batch in one piece, until the
+// consumer fails.
+func (l *Log) receive(ctx context.Context, messages jetstream.MessagesContext, next uint64, arrived chan<- []slot) error {
 	var batch []slot // held back until its end has come
 	for {
 		m, err := messages.Next()
@@ -92,7 +107,7 @@ func (l *Log) consume(ctx context.Context) error {
 		}
 		next++
 		if !s.more && batch == nil {
-			l.arrived(s)
+			arrived <- []slot{s}
 			continue
 		}
 		batch = append(batch, s)
@@ -102,14 +117,9 @@ func (l *Log) consume(ctx context.Context) error {
 		if err := l.settle(ctx, pos); err != nil {
 			return err
 		}
-		l.arrived(batch...)
+		arrived <- batch
 		batch = nil
 	}
-}
-
-func (l *Log) arrived(slots ...slot) {
-	l.reached(slots[len(slots)-1].rec.Pos) // first: nobody sees a position that Last does not know
-	l.ring.push(slots...)
 }
 
 // settle waits until the batch that ends at a position has been synced: a direct get waits for the commit of a

@@ -20,7 +20,7 @@ func lockDir(dir string) (*dirLock, error) {
 	if dir == "" {
 		return nil, errors.New("embedded NATS: no directory given")
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("the data directory %s cannot be made: %w", dir, reason(err))
 	}
 	file, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
@@ -41,6 +41,22 @@ func lockDir(dir string) (*dirLock, error) {
 		return nil, errors.Join(fmt.Errorf("the data directory %s cannot be written: %w", dir, reason(err)), file.Close())
 	}
 	return &dirLock{file}, nil
+}
+
+// makeDir makes a directory that outlives a power cut, with those above it that are missing.
+func makeDir(dir string) error {
+	_, err := os.Stat(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return os.MkdirAll(dir, 0o700) // it is there, or not a directory
+	}
+	above := filepath.Dir(dir)
+	if err := makeDir(above); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncAll(above)
 }
 
 // note writes who holds the lock, for whoever is refused.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -22,23 +23,33 @@ const (
 	maxBatch     = 1000    // messages in one atomic batch
 	maxBatches   = 50      // open atomic batches
 	batchTimeout = 10 * time.Second
+	// syncNever keeps the server from syncing by a timer: it would see an error of the disk that we then would not.
+	syncNever = 10 * 365 * 24 * time.Hour
 )
 
 // Config says where the embedded server keeps its streams and where it logs. A nil Log discards.
 type Config struct {
 	Dir string
 	Log *slog.Logger
+	// GroupCommit has the server acknowledge what is not on disk yet: whoever writes to a stream or reads from it
+	// asks Synced before he relies on a message, and one sync serves all who ask. Where it cannot be promised (not
+	// Linux, not ext4) the server syncs every message as without it, and Synced has nothing to wait for.
+	GroupCommit bool
 }
 
 // Server is a NATS server in this process. It listens on no port.
 type Server struct {
-	srv  *server.Server
-	lock *dirLock
-	log  *slog.Logger
+	srv   *server.Server
+	lock  *dirLock
+	log   *slog.Logger
+	dir   string
+	group bool // messages are synced by barriers
 
-	mu    sync.Mutex
-	conns []*client
-	done  bool
+	mu       sync.Mutex
+	conns    []*client
+	barriers map[string]*barrier // by stream
+	rounds   sync.WaitGroup      // of barriers
+	done     bool
 }
 
 type client struct {
@@ -47,7 +58,7 @@ type client struct {
 }
 
 // Embedded starts a server on a directory, made if it is missing, and answers when JetStream is ready. Every
-// acknowledged message of its streams has been synced to disk.
+// acknowledged message of its streams has been synced to disk, unless cfg asks for group commit.
 //
 // A directory that another process uses, or that cannot be written, is an error of one line.
 func Embedded(ctx context.Context, cfg Config) (*Server, error) {
@@ -59,15 +70,24 @@ func Embedded(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	srv, err := start(ctx, cfg.Dir, log)
+	s := &Server{lock: lock, log: log, dir: filepath.Clean(cfg.Dir), barriers: map[string]*barrier{}}
+	if cfg.GroupCommit {
+		s.group, err = canGroup(cfg.Dir)
+	}
+	if err == nil {
+		s.srv, err = start(ctx, s.dir, s.group, log)
+	}
 	if err != nil {
 		return nil, errors.Join(err, lock.release())
 	}
-	return &Server{srv: srv, lock: lock, log: log}, nil
+	return s, nil
 }
 
-func start(ctx context.Context, dir string, log *slog.Logger) (*server.Server, error) {
+func start(ctx context.Context, dir string, group bool, log *slog.Logger) (*server.Server, error) {
 	room, err := roomFor(dir)
+	if err == nil && group {
+		err = errors.Join(begin(dir), giveBack(dir))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("embedded NATS: %w", err)
 	}
@@ -78,7 +98,8 @@ func start(ctx context.Context, dir string, log *slog.Logger) (*server.Server, e
 		MaxPayload:        maxPayload,
 		JetStream:         true,
 		StoreDir:          dir,
-		SyncAlways:        true,
+		SyncAlways:        !group,
+		SyncInterval:      syncNever,
 		JetStreamMaxStore: room,
 		JetStreamLimits: server.JSLimitOpts{
 			MaxBatchSize:              maxBatch,
@@ -113,7 +134,7 @@ func (s *Server) Connect() (*natsgo.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.done {
-		return nil, errors.New("embedded NATS: closed")
+		return nil, errClosed
 	}
 	c := &client{closed: make(chan struct{})}
 	conn, err := natsgo.Connect("", append(always(s.log),
@@ -151,9 +172,30 @@ func (s *Server) Close() error {
 			<-c.closed
 		}
 	}
+	for _, b := range s.barriers {
+		b.fail(errClosed) // unless a sync has failed before
+	}
 	s.srv.Shutdown()
 	s.srv.WaitForShutdown()
-	return s.lock.release()
+	s.rounds.Wait()
+	var err error
+	for _, b := range s.barriers {
+		err = errors.Join(err, b.files.close())
+	}
+	if s.group && !s.failed() {
+		err = errors.Join(err, finish(s.dir))
+	}
+	return errors.Join(err, s.lock.release())
+}
+
+// failed says whether a sync has failed.
+func (s *Server) failed() bool {
+	for _, b := range s.barriers {
+		if errors.Is(b.failure(), ErrSync) {
+			return true
+		}
+	}
+	return false
 }
 
 // serverLog passes the server's warnings and errors on.

@@ -69,6 +69,52 @@ func TestEmbedded(t *testing.T) {
 	}
 }
 
+// Synced syncs the files of a real stream as the server lays them out, and knows no stream after Close.
+func TestGroupCommit(t *testing.T) {
+	s, err := nats.Embedded(t.Context(), nats.Config{Dir: t.TempDir(), GroupCommit: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := s.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Synced(t.Context(), "S", 0); err != nil {
+		t.Fatal(err)
+	}
+	for range 30 { // over two blocks
+		ack, err := js.Publish(t.Context(), "s", make([]byte, 500<<10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Synced(t.Context(), "S", ack.Sequence); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := stream.SecureDeleteMsg(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Rewritten(t.Context(), "S"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, stream := range []string{"S", "T"} {
+		if err := s.Synced(t.Context(), stream, 1); s.GroupCommit() && err == nil {
+			t.Errorf("stream %s is synced by a closed server", stream)
+		}
+	}
+}
+
 func TestUnusableDirectories(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

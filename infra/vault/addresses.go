@@ -195,7 +195,7 @@ func (v *Vault) unpoint(ctx context.Context, mac [32]byte, k events.KeyID) error
 			return err
 		}
 		if !ok || len(e.Value) != len(k) || events.KeyID(e.Value) != k {
-			return nil
+			return v.erased(ctx)
 		}
 		if err := v.erase(ctx, e.seq); err != nil {
 			return err

@@ -10,20 +10,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roster/events"
 	"roster/infra/keyring"
+	rosternats "roster/infra/nats"
 )
 
 var day0 = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// fixture is a server in the process on a directory of its own, every write synced.
+// fixture is a server in the process on a directory of its own, with group commit.
 type fixture struct {
 	dir    string
-	server *server.Server
+	server *rosternats.Server
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	kr     *keyring.Keyring
@@ -41,21 +41,17 @@ func start(t *testing.T) *fixture {
 	}
 	f := &fixture{dir: t.TempDir(), kr: kr}
 	f.run(t)
-	t.Cleanup(f.stop)
+	t.Cleanup(func() { f.stop(t) })
 	return f
 }
 
 func (f *fixture) run(t *testing.T) {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: f.dir, SyncAlways: true})
+	s, err := rosternats.Embedded(t.Context(), rosternats.Config{Dir: f.dir, GroupCommit: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server does not start")
-	}
-	conn, err := nats.Connect("", nats.InProcessServer(s))
+	conn, err := s.Connect()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,15 +62,16 @@ func (f *fixture) run(t *testing.T) {
 	f.server, f.conn, f.js = s, conn, js
 }
 
-func (f *fixture) stop() {
-	f.conn.Close()
-	f.server.Shutdown()
-	f.server.WaitForShutdown()
+func (f *fixture) stop(t *testing.T) {
+	t.Helper()
+	if err := f.server.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func (f *fixture) open(t *testing.T) *Vault {
 	t.Helper()
-	v, err := Open(t.Context(), f.js, f.kr, Options{Rand: rand.Reader})
+	v, err := Open(t.Context(), f.js, f.kr, Options{Rand: rand.Reader, Disk: f.server})
 	if err != nil {
 		t.Fatal(err)
 	}

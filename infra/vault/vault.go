@@ -2,9 +2,9 @@
 // seeds, passkeys) and the map from a blinded address to its id. It is a JetStream stream of its own.
 //
 // Every entry stands alone on its subject, claimed with an expected last sequence of 0, and is durable when the
-// call that put it returns, provided that the server acknowledges only what is on disk (embedded: sync always).
-// Nothing is overwritten. Destroying puts a tombstone on the subject and then has the server overwrite the entry
-// with random bytes; a call that was interrupted is finished by calling it again, or by whoever meets the rest.
+// call that put it or read it returns, provided that the server acknowledges only what is on disk, or that
+// Options.Disk says when it is. Nothing is overwritten. Destroying puts a tombstone on the subject and then has the
+// server overwrite the entry with random bytes, on disk when the call returns; a call that was interrupted is finished by calling it again, or by whoever meets the rest.
 // An entry that is missing without a tombstone is a fault (ErrMissing), never "erased".
 package vault
 
@@ -54,10 +54,20 @@ type Options struct {
 	Rand io.Reader
 	// Now is the clock that ages the cache; time.Now by default.
 	Now func() time.Time
+	// Disk says when what the server has acknowledged is on disk; nil where it acknowledges nothing else.
+	Disk Disk
 	// CacheSize is how many keys are held in memory, 16,384 by default (about 150 bytes each).
 	CacheSize int
 	// CacheTTL is how long, MaxCacheTTL by default and at most.
 	CacheTTL time.Duration
+}
+
+// Disk says when what the server has acknowledged is on disk. The embedded server of infra/nats is one.
+type Disk interface {
+	// Synced answers when the message at a position of a stream is on disk, with all before it.
+	Synced(ctx context.Context, stream string, pos uint64) error
+	// Rewritten answers when what has been erased from a stream is overwritten on disk.
+	Rewritten(ctx context.Context, stream string) error
 }
 
 // Vault is the open vault. It may be used from everywhere at once, and by any number of processes.
@@ -66,6 +76,7 @@ type Vault struct {
 	stream jetstream.Stream
 	kr     *keyring.Keyring
 	rand   io.Reader
+	disk   Disk
 	name   string // of the stream
 	prefix string // of the subjects, with the dot
 	fresh  bool
@@ -94,7 +105,7 @@ func Open(ctx context.Context, js jetstream.JetStream, kr *keyring.Keyring, o Op
 		o.CacheTTL = MaxCacheTTL
 	}
 	v := &Vault{
-		js: js, kr: kr, rand: o.Rand, name: strings.ToUpper(o.Name) + "_VAULT", prefix: o.Name + ".vault.",
+		js: js, kr: kr, rand: o.Rand, disk: o.Disk, name: strings.ToUpper(o.Name) + "_VAULT", prefix: o.Name + ".vault.",
 		cache: newCache(o.CacheSize, o.CacheTTL, o.Now),
 	}
 	want := v.config(max(o.Replicas, 1))
@@ -113,7 +124,21 @@ func Open(ctx context.Context, js jetstream.JetStream, kr *keyring.Keyring, o Op
 	if err != nil {
 		return nil, fmt.Errorf("vault: opening stream %s: %w", v.name, err)
 	}
-	return v, v.checkSettings(v.stream.CachedInfo().Config)
+	if err := v.checkSettings(v.stream.CachedInfo().Config); err != nil {
+		return nil, err
+	}
+	return v, v.onDisk(ctx, v.stream.CachedInfo().State.LastSeq)
+}
+
+// onDisk waits until the entries up to a sequence number are on disk.
+func (v *Vault) onDisk(ctx context.Context, seq uint64) error {
+	if v.disk == nil {
+		return nil
+	}
+	if err := v.disk.Synced(ctx, v.name, seq); err != nil {
+		return fmt.Errorf("vault: %w", err)
+	}
+	return nil
 }
 
 // Fresh says that Open made the stream: right on the first start only. A log that has facts and a fresh vault has
@@ -166,34 +191,38 @@ type entry struct {
 // last is the newest message on a subject; ok is false where there is none.
 func (v *Vault) last(ctx context.Context, subject string) (e entry, ok bool, err error) {
 	m, err := v.stream.GetLastMsgForSubject(ctx, subject)
-	return v.opened(subject, m, err)
+	return v.opened(ctx, subject, m, err)
 }
 
 // first is the oldest message on a subject; ok is false where there is none.
 func (v *Vault) first(ctx context.Context, subject string) (e entry, ok bool, err error) {
 	m, err := v.stream.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(subject))
-	return v.opened(subject, m, err)
+	return v.opened(ctx, subject, m, err)
 }
 
-func (v *Vault) opened(subject string, m *jetstream.RawStreamMsg, err error) (entry, bool, error) {
+// opened is a message that was read, once it is on disk.
+func (v *Vault) opened(ctx context.Context, subject string, m *jetstream.RawStreamMsg, err error) (entry, bool, error) {
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return entry{}, false, nil
 	}
 	if err != nil {
 		return entry{}, false, fmt.Errorf("vault: reading %s: %w", subject, err)
 	}
+	if err := v.onDisk(ctx, m.Sequence); err != nil {
+		return entry{}, false, err
+	}
 	r, err := unwrap(v.kr, subject, m.Data)
 	return entry{r, m.Sequence}, err == nil, err
 }
 
 // put publishes a record where the subject's last sequence is prev; conflict is true where it is another one, and
-// nothing was written. On an error it is unknown whether it was.
+// nothing was written. What was written is on disk. On an error it is unknown whether it was.
 func (v *Vault) put(ctx context.Context, subject string, prev uint64, r record) (conflict bool, err error) {
 	data, err := wrap(v.rand, v.kr, subject, r)
 	if err != nil {
 		return false, err
 	}
-	_, err = v.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data},
+	ack, err := v.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data},
 		jetstream.WithExpectStream(v.name), jetstream.WithExpectLastSequencePerSubject(prev))
 	// 10071 wrong last sequence; 10164 the same while another write is in flight (replicated streams).
 	var api *jetstream.APIError
@@ -203,10 +232,11 @@ func (v *Vault) put(ctx context.Context, subject string, prev uint64, r record) 
 	if err != nil {
 		return false, fmt.Errorf("vault: writing %s: %w", subject, err)
 	}
-	return false, nil
+	return false, v.onDisk(ctx, ack.Sequence)
 }
 
-// erase has the server overwrite one message with random bytes. A message that is gone already is no error.
+// erase has the server overwrite one message with random bytes; erased then waits for the disk. A message that is
+// gone already is no error.
 func (v *Vault) erase(ctx context.Context, seq uint64) error {
 	failed := v.stream.SecureDeleteMsg(ctx, seq)
 	if failed == nil {
@@ -217,6 +247,17 @@ func (v *Vault) erase(ctx context.Context, seq uint64) error {
 		return nil
 	}
 	return fmt.Errorf("vault: erasing message %d: %w", seq, failed)
+}
+
+// erased waits until what was erased, here or by somebody else at the same time, is overwritten on disk.
+func (v *Vault) erased(ctx context.Context) error {
+	if v.disk == nil {
+		return nil
+	}
+	if err := v.disk.Rewritten(ctx, v.name); err != nil {
+		return fmt.Errorf("vault: erasing: %w", err)
+	}
+	return nil
 }
 
 // destroy puts the tombstone on a subject and then erases every older message on it; before that, unpoint erases
@@ -248,7 +289,7 @@ func (v *Vault) eraseUpTo(ctx context.Context, subject string, tombstone uint64,
 			return err
 		}
 		if !ok || e.seq >= tombstone {
-			return nil
+			return v.erased(ctx)
 		}
 		if unpoint != nil {
 			if err := unpoint(e.record); err != nil {

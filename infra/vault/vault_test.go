@@ -28,7 +28,7 @@ func TestOpenMakesTheStreamOnce(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	p := newKey(t, v)
-	f.stop()
+	f.stop(t)
 	f.run(t)
 	v = f.open(t)
 	if v.Fresh() {
@@ -176,7 +176,7 @@ func TestDestroyKey(t *testing.T) {
 	if err := v.DestroyKey(t.Context(), events.KeyID{1}); !errors.Is(err, ErrMissing) {
 		t.Error("destroying what never was:", err)
 	}
-	f.stop()
+	f.stop(t)
 	f.run(t)
 	v = f.open(t)
 	if n := f.onDisk(t, entry); n != 0 {
@@ -349,7 +349,7 @@ func TestDestroyInAnOldBlock(t *testing.T) {
 	if err != nil || len(blocks) < 2 {
 		t.Fatalf("the test fills no block: %v, %v", blocks, err)
 	}
-	f.stop()
+	f.stop(t)
 	f.run(t)
 	v = f.open(t)
 	if f.onDisk(t, entry) != 1 {
