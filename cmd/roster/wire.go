@@ -246,7 +246,7 @@ func (p *program) await(ctx context.Context) error {
 
 // handlers are the main listener's and the health's.
 func (p *program) handlers() (site, health http.Handler, err error) {
-	config := api.Config{App: p.app, Access: p.access, Enroll: p.enroll, Vault: p.sealer, Links: p.links(), Eraser: p.erase, Models: p.models,
+	config := api.Config{App: p.app, Access: p.access, Enroll: p.enroll, Links: p.links(), Eraser: p.erase, Models: p.models,
 		PublicURL: p.options.PublicURL, PortalName: p.options.PortalName, Version: version, Ready: p.ready, Logger: p.logger,
 		Cursor: p.keys.AddressHMAC("\x00cursors\x00"), Metrics: api.NewMetrics()}
 	v1, err := api.New(config)

@@ -17,9 +17,8 @@ import (
 	"roster/projections"
 )
 
-// Links mints and reads the tokens of links. A token that is none, whatever the reason, is an error.
+// Links reads the tokens of links. A token that is none, whatever the reason, is an error.
 type Links interface {
-	Mint(purpose byte, scope, subject [16]byte, generation uint32) string
 	Read(token string) (purpose byte, scope, subject [16]byte, generation uint32, err error)
 }
 
@@ -40,7 +39,6 @@ type Config struct {
 	App        *handlers.App
 	Access     *access.Access
 	Enroll     *enroll.Enroll
-	Vault      handlers.Vault
 	Links      Links
 	Eraser     Eraser              // nil: erasing is not available
 	Models     *projections.Runner // nil: what needs a read model answers unavailable

@@ -148,7 +148,7 @@ func makeWorld(t *testing.T, projected bool, options []func(*api.Config)) *world
 	_, err = w.app.Do(t.Context(), handlers.Call{Actor: handlers.System("test")}, domain.AddOperatorKey{Key: key, KeyName: "test", Hash: hash})
 	must(err)
 
-	w.config = api.Config{App: w.app, Access: access.New(w.app, seal, hasher, token.Tokens{AddressHMAC: keys.AddressHMAC}), Vault: seal,
+	w.config = api.Config{App: w.app, Access: access.New(w.app, seal, hasher, token.Tokens{AddressHMAC: keys.AddressHMAC}),
 		Links: links{keys}, Eraser: eraser.New(w.app, seal, nothing{}), PublicURL: "http://portal.example", Version: "1.2.3",
 		Logger: logger, Metrics: api.NewMetrics()}
 	_, err = rand.Read(w.config.Cursor[:])

@@ -45,7 +45,7 @@ type site struct {
 
 func (r *rig) site() site {
 	r.t.Helper()
-	handler, err := api.New(api.Config{App: r.App, Access: r.access, Enroll: r.enroll, Vault: r.Sealer, Links: links{r.keys}, Eraser: r.eraser(),
+	handler, err := api.New(api.Config{App: r.App, Access: r.access, Enroll: r.enroll, Links: links{r.keys}, Eraser: r.eraser(),
 		Models: r.models, PublicURL: "http://portal.example", Version: "test", Logger: feedtest.Quiet(), Metrics: api.NewMetrics()})
 	if err != nil {
 		r.t.Fatal(err)

@@ -31,7 +31,7 @@ func (l links) Read(token string) (byte, [16]byte, [16]byte, uint32, error) {
 
 // api is the handler of the main listener, as the program wires it. Without models it answers commands only.
 func (p *portal) api(models *projections.Runner) (http.Handler, error) {
-	return api.New(api.Config{App: p.app, Access: p.access, Vault: p.sealer, Links: links{p.keys}, Models: models,
+	return api.New(api.Config{App: p.app, Access: p.access, Links: links{p.keys}, Models: models,
 		PublicURL: "http://localhost:8080", Version: "bench", Cursor: p.keys.AddressHMAC("\x00cursors\x00"), Metrics: api.NewMetrics()})
 }
 

@@ -37,7 +37,7 @@ const (
 func TestPowerCutWriter(t *testing.T) {
 	dir := os.Getenv(cutDir)
 	if dir == "" {
-		t.Skip("started by TestPowerCut")
+		return // this process is the test's own, which starts another one of these
 	}
 	barrier := os.Getenv(cutBarrier) == "true"
 	server := must(nats.Embedded(t.Context(), nats.Config{Dir: dir, GroupCommit: true}))(t)

@@ -79,7 +79,6 @@ type Vault struct {
 	disk   Disk
 	name   string // of the stream
 	prefix string // of the subjects, with the dot
-	fresh  bool
 	cache  *cache
 }
 
@@ -115,7 +114,6 @@ func Open(ctx context.Context, js jetstream.JetStream, kr *keyring.Keyring, o Op
 		if o.Existing {
 			return nil, fmt.Errorf("%w: stream %s", ErrNoVault, v.name)
 		}
-		v.fresh = true
 		v.stream, err = js.CreateStream(ctx, want)
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // somebody else's first start, with other settings
 			v.stream, err = js.Stream(ctx, v.name)
@@ -140,10 +138,6 @@ func (v *Vault) onDisk(ctx context.Context, seq uint64) error {
 	}
 	return nil
 }
-
-// Fresh says that Open made the stream: right on the first start only. A log that has facts and a fresh vault has
-// lost its keys.
-func (v *Vault) Fresh() bool { return v.fresh }
 
 // Used says that there were entries, or traces of some, when the vault was opened.
 func (v *Vault) Used() bool { return v.stream.CachedInfo().State.LastSeq > 0 }
