@@ -129,7 +129,7 @@ func (p *program) startLog(ctx context.Context) error {
 	if p.keys, err = openKeyring(p.options.Data); err != nil {
 		return err
 	}
-	server, err := nats.Embedded(ctx, nats.Config{Dir: filepath.Join(p.options.Data, "log"), Log: p.logger})
+	server, err := nats.Embedded(ctx, nats.Config{Dir: filepath.Join(p.options.Data, "log"), Log: p.logger, GroupCommit: true})
 	if err != nil {
 		return err
 	}
@@ -138,20 +138,21 @@ func (p *program) startLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.log, err = eventlog.Open(ctx, conn, p.options.LogName, eventlog.SoleWriter())
+	p.log, err = eventlog.Open(ctx, conn, p.options.LogName, eventlog.SoleWriter(), eventlog.OnDisk(server))
 	if err != nil {
 		return err
 	}
 	p.onClose(func() error { p.log.Close(); return nil })
-	return p.openStreams(ctx, conn)
+	return p.openStreams(ctx, conn, server)
 }
 
-func (p *program) openStreams(ctx context.Context, conn *natsgo.Conn) error {
+// openStreams opens the feed and the vault. disk says when what the server has acknowledged is on disk.
+func (p *program) openStreams(ctx context.Context, conn *natsgo.Conn, disk *nats.Server) error {
 	js, err := jetstream.New(conn)
 	if err != nil {
 		return err
 	}
-	p.feed, err = feedlog.Open(ctx, js, p.options.LogName, feedlog.Options{})
+	p.feed, err = feedlog.Open(ctx, js, p.options.LogName, feedlog.Options{Disk: disk})
 	if err != nil {
 		return err
 	}
@@ -159,7 +160,7 @@ func (p *program) openStreams(ctx context.Context, conn *natsgo.Conn) error {
 	if err != nil {
 		return err
 	}
-	v, err := vault.Open(ctx, js, p.keys, vault.Options{Name: p.options.LogName, Rand: rand.Reader, Existing: last > 0})
+	v, err := vault.Open(ctx, js, p.keys, vault.Options{Name: p.options.LogName, Rand: rand.Reader, Existing: last > 0, Disk: disk})
 	switch {
 	case errors.Is(err, vault.ErrNoVault):
 		return errors.New("the log has facts and the vault is gone, and with it the keys that open them: restore the vault beside the log")

@@ -25,6 +25,16 @@ type Options struct {
 	MaxAge time.Duration
 	// Replicas of the streams, 1 by default.
 	Replicas int
+	// Disk says when what the server has acknowledged is on disk; nil where it acknowledges nothing else.
+	Disk Disk
+}
+
+// Disk says when what the server has acknowledged is on disk. The embedded server of infra/nats is one.
+type Disk interface {
+	// Synced answers when the message at a position of a stream is on disk, with all before it.
+	Synced(ctx context.Context, stream string, pos uint64) error
+	// Rewritten answers when what has been erased from a stream is overwritten on disk.
+	Rewritten(ctx context.Context, stream string) error
 }
 
 const (
@@ -45,6 +55,7 @@ type Feed struct {
 	js     jetstream.JetStream
 	stream jetstream.Stream
 	places jetstream.Stream
+	disk   Disk
 	prefix string // of the subjects, with the dot
 	place  string // the subject of the place
 
@@ -67,7 +78,7 @@ func Open(ctx context.Context, js jetstream.JetStream, name string, o Options) (
 	if err != nil {
 		return nil, fmt.Errorf("feed: %w", err)
 	}
-	f := &Feed{js: js, prefix: name + ".feed.", place: name + ".feedplace"}
+	f := &Feed{js: js, disk: o.Disk, prefix: name + ".feed.", place: name + ".feedplace"}
 	stream := jetstream.StreamConfig{
 		Name: strings.ToUpper(name) + "_FEED", Subjects: []string{f.prefix + ">"}, Description: "one CloudEvent for each fact",
 		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld, MaxAge: o.MaxAge,
@@ -84,11 +95,25 @@ func Open(ctx context.Context, js jetstream.JetStream, name string, o Options) (
 	if f.places, err = js.CreateOrUpdateStream(ctx, places); err != nil {
 		return nil, fmt.Errorf("feed: stream %s: %w", places.Name, err)
 	}
+	for _, s := range []jetstream.Stream{f.stream, f.places} {
+		if err := f.onDisk(ctx, s, s.CachedInfo().State.LastSeq); err != nil {
+			return nil, fmt.Errorf("feed: %w", err)
+		}
+	}
 	return f, nil
 }
 
+// onDisk waits until the messages of a stream up to a sequence number are on disk.
+func (f *Feed) onDisk(ctx context.Context, s jetstream.Stream, sequence uint64) error {
+	if f.disk == nil {
+		return nil
+	}
+	return f.disk.Synced(ctx, s.CachedInfo().Config.Name, sequence)
+}
+
 // Publish implements feed.Stream. All messages are on their way at once; each expects the one before it, so that
-// what is lost takes everything behind it along.
+// what is lost takes everything behind it along. They are on disk when it returns; a subscriber may have them before,
+// and finds the same under the same sequence should the power fail in between, since the log is on disk.
 func (f *Feed) Publish(ctx context.Context, after uint64, messages []feed.Message) error {
 	acks := make([]jetstream.PubAckFuture, 0, len(messages))
 	var failed error
@@ -123,6 +148,9 @@ func (f *Feed) Publish(ctx context.Context, after uint64, messages []feed.Messag
 	}
 	if failed != nil {
 		return fmt.Errorf("publish behind %d: %w", after, failed)
+	}
+	if err := f.onDisk(ctx, f.stream, after+uint64(len(messages))); err != nil {
+		return fmt.Errorf("publish behind %d: %w", after, err)
 	}
 	return nil
 }
@@ -213,5 +241,8 @@ func (f *Feed) Note(ctx context.Context, at feed.Place) error {
 		return fmt.Errorf("note the feed's place: %w", fenced(err))
 	}
 	f.revision = ack.Sequence
+	if err := f.onDisk(ctx, f.places, ack.Sequence); err != nil {
+		return fmt.Errorf("note the feed's place: %w", err)
+	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Forget destroys all messages about a person, a user or an invitation, but the one that says that they were
-// erased: the server overwrites each with random bytes. n is how many there were. It may be called again.
+// erased: the server overwrites each with random bytes, on disk when the call returns. n is how many there were. It may be called again.
 func (f *Feed) Forget(ctx context.Context, person events.AnyID) (n int, err error) {
 	if person.IsZero() {
 		return 0, errors.New("forget: nobody is named")
@@ -28,6 +28,13 @@ func (f *Feed) Forget(ctx context.Context, person events.AnyID) (n int, err erro
 		return f.destroy(ctx, sequence)
 	})
 	if err != nil {
+		return n, fmt.Errorf("forget %s in the feed: %w", person, err)
+	}
+	if f.disk == nil {
+		return n, nil
+	}
+	// Also where nothing was left: an earlier call may have ended before the disk had it.
+	if err := f.disk.Rewritten(ctx, f.stream.CachedInfo().Config.Name); err != nil {
 		return n, fmt.Errorf("forget %s in the feed: %w", person, err)
 	}
 	return n, nil

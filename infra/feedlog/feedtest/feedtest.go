@@ -51,7 +51,7 @@ func Start(t testing.TB) *Instance {
 	t.Helper()
 	ctx := t.Context()
 	dir := t.TempDir()
-	server, err := nats.Embedded(ctx, nats.Config{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+	server, err := nats.Embedded(ctx, nats.Config{Dir: dir, Log: slog.New(slog.DiscardHandler), GroupCommit: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func Start(t testing.TB) *Instance {
 	if i.JS, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}
-	if i.Log, err = eventlog.Open(ctx, nc, "roster", eventlog.SoleWriter()); err != nil {
+	if i.Log, err = eventlog.Open(ctx, nc, "roster", eventlog.SoleWriter(), eventlog.OnDisk(server)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(i.Log.Close)
@@ -76,7 +76,7 @@ func Start(t testing.TB) *Instance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := vault.Open(ctx, i.JS, keys, vault.Options{Rand: rand.Reader})
+	v, err := vault.Open(ctx, i.JS, keys, vault.Options{Rand: rand.Reader, Disk: server})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func Start(t testing.TB) *Instance {
 	if _, err := i.App.Start(ctx, keys.Fingerprint()); err != nil {
 		t.Fatal(err)
 	}
-	if i.Feed, err = feedlog.Open(ctx, i.JS, "roster", feedlog.Options{}); err != nil {
+	if i.Feed, err = feedlog.Open(ctx, i.JS, "roster", feedlog.Options{Disk: server}); err != nil {
 		t.Fatal(err)
 	}
 	user := i.newUser("Ada", "Okafor")
