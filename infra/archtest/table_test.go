@@ -21,6 +21,7 @@ const (
 	uuid       = "github.com/google/uuid"
 	xCrypto    = "golang.org/x/crypto"
 	xNet       = "golang.org/x/net"
+	xSys       = "golang.org/x/sys"
 	xText      = "golang.org/x/text"
 )
 
@@ -59,7 +60,7 @@ func table() []row {
 		{pkg: "infra/lease", third: []string{pgx}},
 		{pkg: "infra/keyring", own: []string{"events"}},
 		{pkg: "infra/mail", third: []string{gomail}},
-		{pkg: "infra/nats", third: []string{natsGo, natsServer}},
+		{pkg: "infra/nats", third: []string{natsGo, natsServer, xSys}},
 		{pkg: "infra/password", third: []string{xCrypto, xText}},
 		{pkg: "infra/postgres/launch/...", own: []string{"infra/postgres/launch/..."}, third: []string{pgx}},
 		{pkg: "infra/seal", own: []string{"events"}, third: []string{xCrypto}},

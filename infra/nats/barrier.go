@@ -2,6 +2,7 @@ package nats
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 )
@@ -9,7 +10,8 @@ import (
 // barrier is the group commit of one stream: a sync of its files serves everybody who waits when it begins. Who
 // comes while one runs waits for the next, unless the running one began after his message had been written.
 type barrier struct {
-	files *files
+	files  *files
+	failed func() error // called once when a sync fails
 
 	mu      sync.Mutex
 	written uint64 // highest position that anybody has seen: it and all before it are in the files
@@ -20,7 +22,9 @@ type barrier struct {
 	err     error // for good
 }
 
-func newBarrier(f *files) *barrier { return &barrier{files: f, asked: 1} }
+func newBarrier(f *files, failed func() error) *barrier {
+	return &barrier{files: f, failed: failed, asked: 1}
+}
 
 // wait answers when all up to pos is on disk; with whole, when all that the files hold now is, old blocks and
 // directories too. A sync that failed is the end: the kernel may have dropped what it could not write, and the next
@@ -64,6 +68,9 @@ func (b *barrier) run() {
 		upTo, wholes, whole := b.written, b.asked, b.asked > b.wholes
 		b.mu.Unlock()
 		err := b.files.sync(whole)
+		if err != nil {
+			err = errors.Join(err, b.failed())
+		}
 		b.mu.Lock()
 		if err == nil {
 			b.durable, b.wholes = upTo, wholes

@@ -137,7 +137,7 @@ func TestFiles(t *testing.T) {
 // running one covers waits for that.
 func TestBarrierShares(t *testing.T) {
 	f := newFake(t, 1)
-	b := newBarrier(f.files)
+	b := newBarrier(f.files, func() error { return nil })
 	var rounds, callers sync.WaitGroup
 	defer rounds.Wait()
 	wait := func(pos uint64) {
@@ -196,7 +196,8 @@ func (b *barrier) upTo() uint64 {
 // After a sync that failed nothing is durable any more, even where the next would say so.
 func TestBarrierFailsForGood(t *testing.T) {
 	f := newFake(t, 1)
-	b := newBarrier(f.files)
+	told := 0
+	b := newBarrier(f.files, func() error { told++; return nil })
 	var rounds sync.WaitGroup
 	defer rounds.Wait()
 	if err := b.wait(t.Context(), &rounds, 3, false); err != nil {
@@ -210,6 +211,9 @@ func TestBarrierFailsForGood(t *testing.T) {
 		}
 		rounds.Wait()
 	}
+	if told != 1 {
+		t.Errorf("the failure was told %d times", told)
+	}
 	f.fail = nil
 	for pos := range uint64(6) {
 		if err := b.wait(t.Context(), &rounds, pos, false); !errors.Is(err, ErrSync) {
@@ -220,7 +224,7 @@ func TestBarrierFailsForGood(t *testing.T) {
 
 func TestBarrierContext(t *testing.T) {
 	f := newFake(t, 1)
-	b := newBarrier(f.files)
+	b := newBarrier(f.files, func() error { return nil })
 	var rounds sync.WaitGroup
 	defer rounds.Wait()
 	if err := b.wait(t.Context(), &rounds, 0, false); err != nil {
@@ -244,7 +248,7 @@ func TestBarrierContext(t *testing.T) {
 // A whole sync is one that began after it was asked for.
 func TestBarrierRewritten(t *testing.T) {
 	f := newFake(t, 1, 2)
-	b := newBarrier(f.files)
+	b := newBarrier(f.files, func() error { return nil })
 	var rounds sync.WaitGroup
 	defer rounds.Wait()
 	for n := range 3 {

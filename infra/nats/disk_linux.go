@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // ext4Magic is what statfs says of ext4.
@@ -28,4 +31,22 @@ func syncData(file *os.File) error {
 			return os.NewSyscallError("fdatasync "+file.Name(), err)
 		}
 	}
+}
+
+// runOf names the run of the machine in which a directory is used: this boot of the kernel, this mount of its file
+// system, this directory in it. While it stays the same, what has been written is what is read, on disk or not. It is
+// empty where the kernel cannot tell one mount from a later one (before Linux 6.8).
+func runOf(dir string) (string, error) {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", nil // no /proc: nothing is known, which is no fault
+	}
+	var at unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, dir, 0, unix.STATX_INO|unix.STATX_MNT_ID_UNIQUE, &at); err != nil {
+		return "", fmt.Errorf("where %s is mounted: %w", dir, err)
+	}
+	if at.Mask&unix.STATX_MNT_ID_UNIQUE == 0 {
+		return "", nil
+	}
+	return fmt.Sprintf("boot %s mount %d inode %d\n", strings.TrimSpace(string(boot)), at.Mnt_id, at.Ino), nil
 }

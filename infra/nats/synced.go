@@ -46,7 +46,7 @@ func (s *Server) wait(ctx context.Context, stream string, pos uint64, whole bool
 	b := s.barriers[stream]
 	first := b == nil && !s.done
 	if first {
-		b = newBarrier(newFiles(s.dir, stream))
+		b = newBarrier(newFiles(s.dir, stream), func() error { return doubt(s.dir) })
 		s.barriers[stream] = b
 	}
 	s.mu.Unlock()
