@@ -36,6 +36,7 @@ func verbs() []verb {
 		{"test", "fetch what the tests need, then lint, then every test under the race detector", test},
 		{"lint", "gofmt, go vet and our own checks; golangci-lint's advice where it is installed", lint},
 		{"bench", "measure the design's numbers beside their baselines: bench [--only PREFIX] [--seconds 4] [--scale 100k] [--json]; bench --help lists them", bench},
+		{"faults", "do to the real program what happens to programs, and judge what it lost: faults [NAME…] [--rounds N] [--record]; faults --list", tryFaults},
 		{"fuzz", "run every fuzz test for a while: fuzz [--seconds 10] [name…]", fuzz},
 	}
 }

@@ -54,6 +54,7 @@ func table() []row {
 		{pkg: "infra/archtest"},
 		{pkg: "infra/bench", any: true}, // measures all of it, wired as the program is
 		{pkg: "infra/eventlog/...", own: []string{"events", "handlers", "projections/...", "infra/eventlog/..."}, third: []string{natsGo}},
+		{pkg: "infra/faults/...", any: true}, // breaks all of it, and looks into what is left
 		{pkg: "infra/feedlog", own: []string{"events", "handlers/feed"}, third: []string{natsGo}},
 		{pkg: "infra/feedlog/feedtest", any: true}, // for tests: a running log with everything under it
 		{pkg: "infra/outbox", own: []string{"events", "handlers/mailer"}, third: []string{pgx}},
@@ -69,7 +70,7 @@ func table() []row {
 		{pkg: "infra/vault", own: []string{"events", "infra/keyring", "infra/seal"}, third: []string{natsGo, uuid, xCrypto}},
 
 		// Wiring. Nobody imports it.
-		{pkg: "cmd/dev", own: []string{"infra/bench"}},
+		{pkg: "cmd/dev", own: []string{"infra/bench", "infra/faults/..."}},
 		{pkg: "cmd/...", any: true},
 	}
 }

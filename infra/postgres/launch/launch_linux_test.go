@@ -17,7 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"roster/infra/postgres/launch/internal/scratch"
+	"roster/infra/postgres/launch/scratch"
 )
 
 const (

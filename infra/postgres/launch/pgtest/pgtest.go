@@ -18,7 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"roster/infra/postgres/launch"
-	"roster/infra/postgres/launch/internal/scratch"
+	"roster/infra/postgres/launch/scratch"
 )
 
 const patience = 60 * time.Second
