@@ -1,0 +1,150 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"syscall"
+	"time"
+)
+
+const (
+	killCallers = 16
+	killsInOne  = 125 // of one site, before it is judged and another one made
+)
+
+func kill() Fault {
+	return Fault{Name: "kill", Short: 30, Long: 1000, Run: runKill,
+		About: "kill -9 of the program and of its PostgreSQL at random moments, under load from 16 callers and during the start"}
+}
+
+func runKill(ctx context.Context, l *Lab, rounds int) (all Outcome, err error) {
+	for done := 0; done < rounds; {
+		n := min(killsInOne, rounds-done)
+		one, err := killSite(ctx, l, fmt.Sprintf("kill%d", done), n)
+		all.Add(one)
+		if err != nil {
+			return all, err
+		}
+		done += n
+	}
+	return all, nil
+}
+
+// killing is a site whose processes are killed.
+type killing struct {
+	*Site
+	load    *Load
+	chance  *rand.Rand
+	running *Program // nil: killed
+	kills   map[string]int
+}
+
+// killSite makes a site, kills what runs it so many times, and judges it.
+func killSite(ctx context.Context, l *Lab, name string, rounds int) (o Outcome, err error) {
+	site, err := l.NewSite(ctx, killCallers)
+	if err != nil {
+		return o, err
+	}
+	k := &killing{Site: site, load: site.NewLoad(name, killCallers), chance: l.Rand(name), kills: map[string]int{}}
+	working, stop := context.WithCancel(ctx)
+	defer stop()
+	k.load.Begin(working)
+	began := time.Now()
+	for n := range rounds {
+		if err := k.kill(ctx, n); err != nil {
+			return o, fmt.Errorf("kill %d: %w", n+1, err)
+		}
+		if (n+1)%25 == 0 {
+			l.Say("%s: %d kills in %s", name, n+1, time.Since(began).Round(time.Millisecond))
+		}
+	}
+	if err := k.start(ctx); err != nil {
+		return o, err
+	}
+	if err := k.load.Finish(ctx); err != nil {
+		return o, err
+	}
+	o, err = site.Judge(ctx, k.running, k.load.Steps())
+	o.Rounds = rounds
+	o.Note("kills: %v", k.kills)
+	if err == nil {
+		err = site.Discard()
+	}
+	return o, err
+}
+
+// kill does one of the kills: most times of a program under load, every sixth while it starts, every fifth of its
+// PostgreSQL.
+func (k *killing) kill(ctx context.Context, n int) error {
+	switch {
+	case n%6 == 5:
+		if k.running != nil {
+			k.running.Kill()
+			k.running = nil
+		}
+		p, err := k.lab.Launch(k.Serve())
+		if err != nil {
+			return err
+		}
+		err = Wait(ctx, time.Duration(k.chance.IntN(400))*time.Millisecond)
+		p.Kill()
+		k.kills["start"]++
+		return err
+	case n%5 == 4:
+		if err := k.start(ctx); err != nil {
+			return err
+		}
+		if err := Wait(ctx, k.moment()); err != nil {
+			return err
+		}
+		k.kills["postgres"]++
+		return k.killPostgres(ctx)
+	}
+	if err := k.start(ctx); err != nil {
+		return err
+	}
+	err := Wait(ctx, k.moment())
+	k.running.Kill()
+	k.running = nil
+	k.kills["program"]++
+	return err
+}
+
+// start starts the program unless it runs, and lets the callers go there.
+func (k *killing) start(ctx context.Context) error {
+	if k.running != nil {
+		return nil
+	}
+	p, err := k.Start(ctx)
+	if err != nil {
+		return err
+	}
+	k.running = p
+	k.load.Open(p.URL)
+	return nil
+}
+
+// moment is how long the callers work before a kill.
+func (k *killing) moment() time.Duration {
+	return time.Duration(20+k.chance.IntN(400)) * time.Millisecond
+}
+
+// killPostgres kills the server of the private PostgreSQL, under a program that goes on. Just after another kill there
+// may be none yet: then it is waited for.
+func (k *killing) killPostgres(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	var trouble error
+	waited := Until(ctx, func() bool {
+		pid, err := Postmaster(k.Data)
+		if err == nil {
+			err = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		trouble = err
+		return err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ESRCH)
+	})
+	return errors.Join(waited, trouble)
+}
