@@ -52,6 +52,7 @@ func killSite(ctx context.Context, l *Lab, name string, rounds int) (o Outcome, 
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	k.load.Begin(working)
+	l.Say("%s: the site is ready", name)
 	began := time.Now()
 	for n := range rounds {
 		if err := k.kill(ctx, n); err != nil {

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"io"
+	"log"
 	"net"
 	"net/mail"
 	"strings"
@@ -30,7 +31,8 @@ func newMails() (*Mails, error) {
 	m := &Mails{URL: "smtp://" + l.Addr().String() + "?tls=none", accepted: map[string]int{}}
 	m.server = smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return session{m}, nil }))
 	m.server.Domain = "localhost"
-	go func() { _ = m.server.Serve(l) }() // it ends with Close
+	m.server.ErrorLog = log.New(io.Discard, "", 0) // connections that break off, when the program is killed
+	go func() { _ = m.server.Serve(l) }()          // it ends with Close
 	return m, nil
 }
 
