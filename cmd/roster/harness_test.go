@@ -373,3 +373,11 @@ func (r *running) join(by caller, account, email, role string) (user string, ses
 }
 
 func dataDir(t testing.TB) string { return pgtest.Dir(t) }
+
+func joined(list any) string {
+	var texts []string
+	for _, one := range list.([]any) {
+		texts = append(texts, one.(string))
+	}
+	return strings.Join(texts, ",")
+}
