@@ -74,7 +74,7 @@ func (p *program) fillDemo(ctx context.Context) (string, error) {
 		return "", err
 	}
 	d := &demo{program: p, today: time.Now(), password: "Demo-" + strings.ToLower(base32.StdEncoding.EncodeToString(secret)[:8]) + "7"}
-	defer d.program.clock.Store(0)
+	defer d.program.clock.Store(int64(p.options.ClockAhead))
 	if err := d.setUp(ctx); err != nil {
 		return "", fmt.Errorf("demo: %w", err)
 	}

@@ -65,7 +65,7 @@ type program struct {
 	operatorKey string
 	operatorID  string
 	keyFile     string
-	clock       atomic.Int64 // nanoseconds by which commands are decided ahead of the clock: 0 but while the demo is made
+	clock       atomic.Int64 // nanoseconds by which commands are decided ahead of the clock: those of the flag, but while the demo is made
 	parts       []part       // what runs in the background once it serves
 	background  sync.WaitGroup
 	stop        context.CancelFunc
@@ -175,6 +175,7 @@ func (p *program) openStreams(ctx context.Context, conn *natsgo.Conn, disk *nats
 
 // startCommands makes the write path and checks that log and keyring belong together.
 func (p *program) startCommands(ctx context.Context) error {
+	p.clock.Store(int64(p.options.ClockAhead))
 	if p.options.Demo {
 		p.clock.Store(int64(-demoBegins)) // before the first fact: time never goes back within a boundary
 	}

@@ -22,7 +22,7 @@ type Fault struct {
 }
 
 // All lists the faults.
-func All() []Fault { return []Fault{kill()} }
+func All() []Fault { return []Fault{kill(), cutAcks()} }
 
 // Find answers the faults of these names in the order of All; all of them for none.
 func Find(names ...string) ([]Fault, error) {

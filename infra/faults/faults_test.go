@@ -19,6 +19,7 @@ func TestFaults(t *testing.T) {
 	})
 	for _, f := range faults.All() {
 		t.Run(f.Name, func(t *testing.T) {
+			t.Parallel() // much of it is waiting
 			outcome, err := f.Run(t.Context(), lab, f.Short)
 			t.Log(outcome)
 			if err != nil {
