@@ -62,6 +62,7 @@ func table() []row {
 		{pkg: "infra/keyring", own: []string{"events"}},
 		{pkg: "infra/mail", third: []string{gomail}},
 		{pkg: "infra/nats", third: []string{natsGo, natsServer, xSys}},
+		{pkg: "infra/nats/natstest", third: []string{natsServer}},
 		{pkg: "infra/password", third: []string{xCrypto, xText}},
 		{pkg: "infra/postgres/launch/...", own: []string{"infra/postgres/launch/..."}, third: []string{pgx}},
 		{pkg: "infra/seal", own: []string{"events"}, third: []string{xCrypto}},
