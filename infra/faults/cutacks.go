@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	cutCallers = 16
-	cutsInOne  = 5000 // commands on one site, before it is judged and another one made
+	ackCallers = 16
+	acksInOne  = 5000 // commands on one site, before it is judged and another one made
 	// window is how long the log itself recognises what is sent twice. The long form lets it pass.
 	window = 21 * time.Second
 )
@@ -24,8 +24,8 @@ func cutAcks() Fault {
 
 func runCutAcks(ctx context.Context, l *Lab, rounds int) (all Outcome, err error) {
 	for done := 0; done < rounds; {
-		n := min(cutsInOne, rounds-done)
-		one, err := cutSite(ctx, l, fmt.Sprintf("cut%d", done), n)
+		n := min(acksInOne, rounds-done)
+		one, err := ackSite(ctx, l, fmt.Sprintf("cut%d", done), n)
 		all.Add(one)
 		if err != nil {
 			return all, err
@@ -45,8 +45,8 @@ func lateness() []late {
 	return []late{{"a second", 0}, {"three minutes", 3*time.Minute + 10*time.Second}, {"a day", 24*time.Hour + 10*time.Minute}}
 }
 
-// cutting is callers whose connections are cut.
-type cutting struct {
+// acking is callers whose connections are cut.
+type acking struct {
 	*Load
 	proxy  *Cutter
 	mu     sync.Mutex
@@ -55,12 +55,12 @@ type cutting struct {
 	again  []int         // how many were, by moment
 }
 
-func cutSite(ctx context.Context, l *Lab, name string, rounds int) (o Outcome, err error) {
-	site, err := l.NewSite(ctx, cutCallers)
+func ackSite(ctx context.Context, l *Lab, name string, rounds int) (o Outcome, err error) {
+	site, err := l.NewSite(ctx, ackCallers)
 	if err != nil {
 		return o, err
 	}
-	c := &cutting{Load: site.NewLoad(name, cutCallers), chance: l.Rand(name), later: map[*Step]int{}, again: make([]int, len(lateness()))}
+	c := &acking{Load: site.NewLoad(name, ackCallers), chance: l.Rand(name), later: map[*Step]int{}, again: make([]int, len(lateness()))}
 	// A connection of its own for each request: then the bytes are the request's and its answer's.
 	c.client = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	if c.proxy, err = newCutter(c.budget); err != nil {
@@ -82,7 +82,7 @@ func cutSite(ctx context.Context, l *Lab, name string, rounds int) (o Outcome, e
 		}
 		if i == 0 {
 			began := time.Now()
-			c.all(func(w *worker) { c.first(ctx, w, (rounds+cutCallers-1)/cutCallers) })
+			c.all(func(w *worker) { c.first(ctx, w, (rounds+ackCallers-1)/ackCallers) })
 			l.Say("%s: %d commands in %s, %d connections cut", name, len(c.Steps()), time.Since(began).Round(time.Millisecond), c.proxy.Cuts.Load())
 			if err := Wait(ctx, time.Second); err != nil {
 				return o, err
@@ -111,7 +111,7 @@ func cutSite(ctx context.Context, l *Lab, name string, rounds int) (o Outcome, e
 }
 
 // budget cuts three of four connections: somewhere in the request, which is some 400 bytes, or in the answer.
-func (c *cutting) budget() (up, down int64) {
+func (c *acking) budget() (up, down int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch c.chance.IntN(4) {
@@ -124,7 +124,7 @@ func (c *cutting) budget() (up, down int64) {
 }
 
 // all has every caller do something, at once, and waits for them.
-func (c *cutting) all(do func(*worker)) {
+func (c *acking) all(do func(*worker)) {
 	var working sync.WaitGroup
 	for _, w := range c.workers {
 		working.Go(func() { do(w) })
@@ -133,7 +133,7 @@ func (c *cutting) all(do func(*worker)) {
 }
 
 // first sends commands through the cuts, half of those that got no answer once more at once.
-func (c *cutting) first(ctx context.Context, w *worker, n int) {
+func (c *acking) first(ctx context.Context, w *worker, n int) {
 	through := &place{[]string{"http://" + c.proxy.Addr}}
 	for range n {
 		if ctx.Err() != nil {
@@ -152,7 +152,7 @@ func (c *cutting) first(ctx context.Context, w *worker, n int) {
 }
 
 // resend sends what is due now until it is known, at first through the cuts, and some of what was acknowledged.
-func (c *cutting) resend(ctx context.Context, w *worker, moment int, straight string) {
+func (c *acking) resend(ctx context.Context, w *worker, moment int, straight string) {
 	places := []*place{{[]string{"http://" + c.proxy.Addr}}, {[]string{straight}}}
 	for _, s := range w.steps {
 		c.mu.Lock()
