@@ -107,6 +107,6 @@ func recordFault(ctx context.Context, d *dev, name string, took time.Duration, o
 		return err
 	}
 	_, err = fmt.Fprintf(f, "| %s | %s | %s | %d | %.0f | %d | %d | %d | %d | %d | %d | %d | %s |\n", time.Now().UTC().Format(time.DateOnly), commit, name,
-		o.Rounds, took.Seconds(), o.Acknowledged, o.Refused, o.Unknown, o.Lost, o.Doubled, o.Phantom, o.Differs, strings.ReplaceAll(strings.Join(o.Notes, "; "), "|", "/"))
+		o.Rounds, took.Seconds(), o.Acknowledged, o.Refused, o.Unknown, o.Lost, o.Doubled, o.Phantom, o.Differs, strings.ReplaceAll(o.Remarks(), "|", "/"))
 	return errors.Join(err, f.Close())
 }

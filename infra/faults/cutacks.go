@@ -22,17 +22,11 @@ func cutAcks() Fault {
 		About: "connections reset after random bytes, either way; sent again under the same key at once, and after a second, three minutes and a day"}
 }
 
-func runCutAcks(ctx context.Context, l *Lab, rounds int) (all Outcome, err error) {
-	for done := 0; done < rounds; {
-		n := min(acksInOne, rounds-done)
-		one, err := ackSite(ctx, l, fmt.Sprintf("cut%d", done), n)
-		all.Add(one)
-		if err != nil {
-			return all, err
-		}
-		done += n
-	}
-	return all, nil
+func runCutAcks(ctx context.Context, l *Lab, rounds int) (Outcome, error) {
+	return inTurn(ctx, l, rounds, acksInOne,
+		way{"client", 1, func(ctx context.Context, l *Lab, name string, rounds int) (Outcome, error) {
+			return ackSite(ctx, l, name, rounds, l.NewSite, clientLink{})
+		}})
 }
 
 // late is a moment at which what is not known is sent again, by the clock of the program.
@@ -45,22 +39,63 @@ func lateness() []late {
 	return []late{{"a second", 0}, {"three minutes", 3*time.Minute + 10*time.Second}, {"a day", 24*time.Hour + 10*time.Minute}}
 }
 
-// acking is callers whose connections are cut.
+// link is the connection that is cut: of the callers to the program, or of the program to its log.
+type link interface {
+	// target is where the connection leads, and args are what has the program use it.
+	target(s *Site, p *Program) string
+	args(proxy string) []string
+	// url is where the callers go.
+	url(proxy string, p *Program) string
+	budget(chance *rand.Rand) (up, down int64)
+}
+
+// clientLink is cut three times of four: somewhere in the request, which is some 400 bytes, or in the answer.
+type clientLink struct{}
+
+func (clientLink) target(_ *Site, p *Program) string   { return p.URL }
+func (clientLink) args(string) []string                { return nil }
+func (clientLink) url(proxy string, _ *Program) string { return "http://" + proxy }
+func (clientLink) budget(chance *rand.Rand) (up, down int64) {
+	switch chance.IntN(4) {
+	case 0:
+		return int64(chance.IntN(600)), uncut
+	case 1, 2:
+		return uncut, int64(chance.IntN(900))
+	}
+	return uncut, uncut
+}
+
+// logLink carries many commands before it is cut.
+type logLink struct{}
+
+func (logLink) target(s *Site, _ *Program) string { return s.Nats.URL }
+func (logLink) args(proxy string) []string        { return []string{"--nats", "nats://" + proxy} }
+func (logLink) url(_ string, p *Program) string   { return p.URL }
+func (logLink) budget(chance *rand.Rand) (up, down int64) {
+	if chance.IntN(2) == 0 {
+		return int64(2000 + chance.IntN(60_000)), uncut
+	}
+	return uncut, int64(2000 + chance.IntN(60_000))
+}
+
+// acking is callers, and a connection that is cut.
 type acking struct {
 	*Load
+	link   link
 	proxy  *Cutter
 	mu     sync.Mutex
+	cuts   bool
 	chance *rand.Rand
 	later  map[*Step]int // the moment at which each step is sent again that nobody knows about
 	again  []int         // how many were, by moment
 }
 
-func ackSite(ctx context.Context, l *Lab, name string, rounds int) (o Outcome, err error) {
-	site, err := l.NewSite(ctx, ackCallers)
+func ackSite(ctx context.Context, l *Lab, name string, rounds int, newSite siteMaker, cut link) (o Outcome, err error) {
+	site, err := newSite(ctx, ackCallers)
 	if err != nil {
 		return o, err
 	}
-	c := &acking{Load: site.NewLoad(name, ackCallers), chance: l.Rand(name), later: map[*Step]int{}, again: make([]int, len(lateness()))}
+	c := &acking{Load: site.NewLoad(name, ackCallers), link: cut, chance: l.Rand(name), later: map[*Step]int{}, again: make([]int, len(lateness()))}
 	// A connection of its own for each request: then the bytes are the request's and its answer's.
 	c.client = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	if c.proxy, err = newCutter(c.budget); err != nil {
@@ -74,25 +109,24 @@ func ackSite(ctx context.Context, l *Lab, name string, rounds int) (o Outcome, e
 				return o, err
 			}
 		}
-		if p, err = c.Start(ctx, "--clock-ahead", late.ahead.String()); err != nil {
-			return o, err
-		}
-		if err := c.proxy.Lead(p.URL); err != nil {
-			return o, err
-		}
-		if i == 0 {
-			began := time.Now()
-			c.all(func(w *worker) { c.first(ctx, w, (rounds+ackCallers-1)/ackCallers) })
-			l.Say("%s: %d commands in %s, %d connections cut", name, len(c.Steps()), time.Since(began).Round(time.Millisecond), c.proxy.Cuts.Load())
-			if err := Wait(ctx, time.Second); err != nil {
-				return o, err
-			}
-		} else if i == 1 && !l.Short {
+		if i == 1 && !l.Short {
 			if err := Wait(ctx, window); err != nil {
 				return o, err
 			}
 		}
-		c.all(func(w *worker) { c.resend(ctx, w, i, p.URL) })
+		if p, err = c.begin(ctx, late); err != nil {
+			return o, err
+		}
+		if i == 0 {
+			began := time.Now()
+			c.all(func(w *worker) { c.first(ctx, w, (rounds+ackCallers-1)/ackCallers, p) })
+			l.Say("%s: %d commands in %s, %d connections cut", name, len(c.Steps()), time.Since(began).Round(time.Millisecond), c.proxy.Cuts.Load())
+			if err := Wait(ctx, time.Second); err != nil {
+				return o, err
+			}
+		}
+		c.all(func(w *worker) { c.resend(ctx, w, i, p) })
+		c.cut(false)
 		l.Say("%s: after %s %d were sent again", name, late.what, c.again[i])
 	}
 	if err := errors.Join(c.wrong...); err != nil {
@@ -100,9 +134,9 @@ func ackSite(ctx context.Context, l *Lab, name string, rounds int) (o Outcome, e
 	}
 	o, err = site.Judge(ctx, p, c.Steps())
 	o.Rounds = rounds
-	o.Note("%d connections cut", c.proxy.Cuts.Load())
+	o.Count("connections cut", int(c.proxy.Cuts.Load()))
 	for i, late := range lateness() {
-		o.Note("%d sent again after %s", c.again[i], late.what)
+		o.Count("sent again after "+late.what, c.again[i])
 	}
 	if err == nil {
 		err = site.Discard()
@@ -110,17 +144,39 @@ func ackSite(ctx context.Context, l *Lab, name string, rounds int) (o Outcome, e
 	return o, err
 }
 
-// budget cuts three of four connections: somewhere in the request, which is some 400 bytes, or in the answer.
+// begin starts the program, by a later clock, and then the cuts.
+func (c *acking) begin(ctx context.Context, by late) (*Program, error) {
+	if c.Nats != nil { // before the program: it connects at once
+		if err := c.proxy.Lead(c.Nats.URL); err != nil {
+			return nil, err
+		}
+	}
+	p, err := c.Start(ctx, append([]string{"--clock-ahead", by.ahead.String()}, c.link.args(c.proxy.Addr)...)...)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.proxy.Lead(c.link.target(c.Site, p)); err != nil {
+		return nil, err
+	}
+	c.cut(true)
+	c.proxy.CutAll() // what was made before has no budget
+	return p, nil
+}
+
+// cut begins or ends the cuts.
+func (c *acking) cut(yes bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cuts = yes
+}
+
 func (c *acking) budget() (up, down int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch c.chance.IntN(4) {
-	case 0:
-		return int64(c.chance.IntN(600)), uncut
-	case 1, 2:
-		return uncut, int64(c.chance.IntN(900))
+	if !c.cuts {
+		return uncut, uncut
 	}
-	return uncut, uncut
+	return c.link.budget(c.chance)
 }
 
 // all has every caller do something, at once, and waits for them.
@@ -133,8 +189,8 @@ func (c *acking) all(do func(*worker)) {
 }
 
 // first sends commands through the cuts, half of those that got no answer once more at once.
-func (c *acking) first(ctx context.Context, w *worker, n int) {
-	through := &place{[]string{"http://" + c.proxy.Addr}}
+func (c *acking) first(ctx context.Context, w *worker, n int, p *Program) {
+	through := &place{[]string{c.link.url(c.proxy.Addr, p)}}
 	for range n {
 		if ctx.Err() != nil {
 			return
@@ -152,8 +208,8 @@ func (c *acking) first(ctx context.Context, w *worker, n int) {
 }
 
 // resend sends what is due now until it is known, at first through the cuts, and some of what was acknowledged.
-func (c *acking) resend(ctx context.Context, w *worker, moment int, straight string) {
-	places := []*place{{[]string{"http://" + c.proxy.Addr}}, {[]string{straight}}}
+func (c *acking) resend(ctx context.Context, w *worker, moment int, p *Program) {
+	places := []*place{{[]string{c.link.url(c.proxy.Addr, p)}}, {[]string{p.URL}}}
 	for _, s := range w.steps {
 		c.mu.Lock()
 		due := s.Key != "" && s.Final().Outcome == Unknown && c.later[s] == moment
@@ -162,7 +218,7 @@ func (c *acking) resend(ctx context.Context, w *worker, moment int, straight str
 			continue
 		}
 		for try := 0; try < 20; try++ {
-			if w.send(ctx, places[min(try/2, 1)], s) != Unknown || ctx.Err() != nil {
+			if w.send(ctx, places[min(try/2, 1)], s) != Unknown || Wait(ctx, time.Duration(try)*20*time.Millisecond) != nil {
 				break
 			}
 		}

@@ -58,11 +58,18 @@ func (c *Cutter) Lead(to string) error {
 func (c *Cutter) Close() error {
 	c.mu.Lock()
 	c.ended = true
-	for conn := range c.open {
-		_ = conn.Close() // it has nothing more to say
-	}
 	c.mu.Unlock()
+	c.CutAll()
 	return c.listener.Close()
+}
+
+// CutAll resets every connection that is open.
+func (c *Cutter) CutAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.open {
+		reset(conn)
+	}
 }
 
 func (c *Cutter) accept() {

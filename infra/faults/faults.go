@@ -9,6 +9,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -50,8 +52,9 @@ func Find(names ...string) ([]Fault, error) {
 type Outcome struct {
 	Rounds                          int
 	Acknowledged, Refused, Unknown  int
-	Lost, Doubled, Phantom, Differs int      // acknowledged and not there; there twice; there and refused or never asked for; a read model, mail or answer that is not what the log says
-	Notes                           []string // figures of this fault alone
+	Lost, Doubled, Phantom, Differs int            // acknowledged and not there; there twice; there and refused or never asked for; a read model, mail or answer that is not what the log says
+	Counts                          map[string]int // figures of this fault alone
+	Notes                           []string
 }
 
 // Add counts another outcome in.
@@ -65,9 +68,29 @@ func (o *Outcome) Add(other Outcome) {
 	o.Phantom += other.Phantom
 	o.Differs += other.Differs
 	o.Notes = append(o.Notes, other.Notes...)
+	for what, n := range other.Counts {
+		o.Count(what, n)
+	}
 }
 
-// Note adds a figure.
+// Count adds to a figure.
+func (o *Outcome) Count(what string, n int) {
+	if o.Counts == nil {
+		o.Counts = map[string]int{}
+	}
+	o.Counts[what] += n
+}
+
+// Remarks are the figures of the fault alone, and the notes.
+func (o Outcome) Remarks() string {
+	var all []string
+	for _, what := range slices.Sorted(maps.Keys(o.Counts)) {
+		all = append(all, fmt.Sprintf("%s: %d", what, o.Counts[what]))
+	}
+	return strings.Join(append(all, o.Notes...), "; ")
+}
+
+// Note adds a note.
 func (o *Outcome) Note(format string, args ...any) {
 	o.Notes = append(o.Notes, fmt.Sprintf(format, args...))
 }
@@ -76,8 +99,8 @@ func (o *Outcome) Note(format string, args ...any) {
 func (o Outcome) String() string {
 	line := fmt.Sprintf("%d rounds; %d acknowledged, %d refused, %d unknown; %d lost, %d doubled, %d phantom, %d different",
 		o.Rounds, o.Acknowledged, o.Refused, o.Unknown, o.Lost, o.Doubled, o.Phantom, o.Differs)
-	if len(o.Notes) > 0 {
-		line += "; " + strings.Join(o.Notes, "; ")
+	if remarks := o.Remarks(); remarks != "" {
+		line += "; " + remarks
 	}
 	return line
 }

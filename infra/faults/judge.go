@@ -36,7 +36,7 @@ func (s *Site) Judge(ctx context.Context, p *Program, steps []*Step) (Outcome, e
 	if err := p.Stop(ctx); err != nil {
 		return v.Outcome, err
 	}
-	h, err := Read(ctx, p.Data)
+	h, err := s.Read(ctx)
 	if err != nil {
 		return v.Outcome, fmt.Errorf("the log afterwards: %w", err)
 	}
@@ -44,7 +44,7 @@ func (s *Site) Judge(ctx context.Context, p *Program, steps []*Step) (Outcome, e
 	h.CheckFeed(v, seen.users.position)
 	fold := h.checkLists(v, h.CheckSteps(v, steps, s.From), seen, s.Account)
 	s.Mails.check(v, fold)
-	err = WithDatabase(ctx, p.Data, func(conn *pgx.Conn) error {
+	err = s.WithDatabase(ctx, func(conn *pgx.Conn) error {
 		return errors.Join(h.CheckArchive(ctx, v, conn, seen.users.position), checkOutbox(ctx, v, conn, fold, seen.users.position))
 	})
 	s.lab.Say("judged %d commits: %s", h.Last(), v.Outcome)
@@ -271,8 +271,6 @@ func checkOutbox(ctx context.Context, v *Verdict, conn *pgx.Conn, f *Fold, upTo 
 			v.Lost("the mail of %s, invitation %s, is neither sent nor to be sent", event, letter.Invitation)
 		}
 	}
-	if left > 0 {
-		v.Note("%d mails still to be sent", left)
-	}
+	v.Count("mails still to be sent", left)
 	return nil
 }

@@ -17,20 +17,14 @@ const (
 
 func kill() Fault {
 	return Fault{Name: "kill", Short: 30, Long: 1000, Run: runKill,
-		About: "kill -9 of the program and of its PostgreSQL at random moments, under load from 16 callers and during the start"}
+		About: "kill -9 of the program, of its PostgreSQL and of an external nats-server, under load from 16 callers and during the start"}
 }
 
-func runKill(ctx context.Context, l *Lab, rounds int) (all Outcome, err error) {
-	for done := 0; done < rounds; {
-		n := min(killsInOne, rounds-done)
-		one, err := killSite(ctx, l, fmt.Sprintf("kill%d", done), n)
-		all.Add(one)
-		if err != nil {
-			return all, err
-		}
-		done += n
-	}
-	return all, nil
+func runKill(ctx context.Context, l *Lab, rounds int) (Outcome, error) {
+	return inTurn(ctx, l, rounds, killsInOne,
+		way{"embedded", 1, func(ctx context.Context, l *Lab, name string, rounds int) (Outcome, error) {
+			return killSite(ctx, l, name, rounds, l.NewSite)
+		}})
 }
 
 // killing is a site whose processes are killed.
@@ -43,8 +37,8 @@ type killing struct {
 }
 
 // killSite makes a site, kills what runs it so many times, and judges it.
-func killSite(ctx context.Context, l *Lab, name string, rounds int) (o Outcome, err error) {
-	site, err := l.NewSite(ctx, killCallers)
+func killSite(ctx context.Context, l *Lab, name string, rounds int, newSite siteMaker) (o Outcome, err error) {
+	site, err := newSite(ctx, killCallers)
 	if err != nil {
 		return o, err
 	}
@@ -70,7 +64,9 @@ func killSite(ctx context.Context, l *Lab, name string, rounds int) (o Outcome, 
 	}
 	o, err = site.Judge(ctx, k.running, k.load.Steps())
 	o.Rounds = rounds
-	o.Note("kills: %v", k.kills)
+	for what, n := range k.kills {
+		o.Count("kills of "+what, n)
+	}
 	if err == nil {
 		err = site.Discard()
 	}
@@ -78,7 +74,7 @@ func killSite(ctx context.Context, l *Lab, name string, rounds int) (o Outcome, 
 }
 
 // kill does one of the kills: most times of a program under load, every sixth while it starts, every fifth of its
-// PostgreSQL.
+// PostgreSQL; where the log is outside, every second of the nats-server.
 func (k *killing) kill(ctx context.Context, n int) error {
 	switch {
 	case n%6 == 5:
@@ -92,8 +88,23 @@ func (k *killing) kill(ctx context.Context, n int) error {
 		}
 		err = Wait(ctx, time.Duration(k.chance.IntN(400))*time.Millisecond)
 		p.Kill()
-		k.kills["start"]++
+		k.kills["a program that starts"]++
 		return err
+	case k.Nats != nil && n%2 == 0:
+		if err := k.start(ctx); err != nil {
+			return err
+		}
+		if err := Wait(ctx, k.moment()); err != nil {
+			return err
+		}
+		k.kills["nats"]++
+		if err := k.Nats.Kill(); err != nil {
+			return err
+		}
+		if err := Wait(ctx, k.moment()); err != nil {
+			return err
+		}
+		return k.Nats.Restart(ctx)
 	case n%5 == 4:
 		if err := k.start(ctx); err != nil {
 			return err

@@ -65,7 +65,8 @@ func (m *Mails) check(v *Verdict, f *Fold) {
 		}
 		repeated += n - 1
 	}
-	v.Note("%d mails sent, %d of them repeated", len(f.Sent), repeated)
+	v.Count("mails sent", len(f.Sent))
+	v.Count("mails repeated", repeated)
 }
 
 type session struct{ *Mails }

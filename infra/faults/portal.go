@@ -15,63 +15,6 @@ import (
 
 const password = "Correct-horse-7"
 
-// Site is data of a Roster with a portal in it, and the mail server that it sends to.
-type Site struct {
-	*Portal
-	Data  string
-	Mails *Mails
-	// From is where the log ended when the portal was ready: what callers do stands behind it.
-	From uint64
-
-	lab  *Lab
-	args []string
-}
-
-// NewSite makes data with a portal of so many members. The program has been stopped cleanly: start it with Serve.
-// Every start gets the arguments.
-func (l *Lab) NewSite(ctx context.Context, members int, args ...string) (*Site, error) {
-	data, err := l.Dir()
-	if err != nil {
-		return nil, err
-	}
-	s := &Site{Data: data, lab: l}
-	if s.Mails, err = newMails(); err != nil {
-		return nil, err
-	}
-	l.OnClose(s.Mails.close)
-	s.args = append([]string{"--smtp", s.Mails.URL}, args...)
-	p, err := l.Start(ctx, s.Serve())
-	if err != nil {
-		return nil, err
-	}
-	if s.Portal, err = setUp(ctx, p, members); err != nil {
-		p.Kill()
-		return nil, fmt.Errorf("the portal: %w: %s", err, p.Stderr())
-	}
-	if err := p.Stop(ctx); err != nil {
-		return nil, err
-	}
-	h, err := Read(ctx, data)
-	if err != nil {
-		return nil, err
-	}
-	s.From = h.Last()
-	return s, nil
-}
-
-// Serve says how the program is started on the site, with more arguments.
-func (s *Site) Serve(args ...string) Serve {
-	return Serve{Data: s.Data, Args: append(append([]string{}, s.args...), args...)}
-}
-
-// Start starts the program on the site, with more arguments, and waits until it is ready.
-func (s *Site) Start(ctx context.Context, args ...string) (*Program, error) {
-	return s.lab.Start(ctx, s.Serve(args...))
-}
-
-// Discard removes the site before the lab is closed: long forms make many.
-func (s *Site) Discard() error { return s.lab.remove(s.Data) }
-
 // Portal is a first account with an owner and members, and all that one needs to act as any of them.
 type Portal struct {
 	Account              events.AccountID

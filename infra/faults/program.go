@@ -51,7 +51,7 @@ func (l *Lab) Launch(s Serve) (*Program, error) {
 	if path == "" {
 		path = l.Program
 	}
-	_, err := os.Stat(filepath.Join(s.Data, "log"))
+	_, err := os.Stat(filepath.Join(s.Data, "keyring.json"))
 	p := &Program{Data: s.Data, first: err != nil, said: &lines{}, ready: make(chan string, 1), exited: make(chan struct{})}
 	p.cmd = exec.Command(path, append([]string{"serve", "--data", s.Data, "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"}, s.Args...)...)
 	p.cmd.Env = append(append(os.Environ(), "ROSTER_OPERATOR_KEY=", "ROSTER_KEYRING="), s.Env...)

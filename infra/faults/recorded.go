@@ -72,12 +72,8 @@ func (h *History) CheckSteps(v *Verdict, steps []*Step, from uint64) (so []*Step
 			v.Phantom("position %d: %s by %s was asked for by nobody, or was refused", c.Pos, c.Cmd.Name, c.Actor.Caller())
 		}
 	}
-	if len(so) > 0 {
-		v.Note("%d were so already", len(so))
-	}
-	if again > 0 {
-		v.Note("%d sent again", again)
-	}
+	v.Count("already so", len(so))
+	v.Count("sent again", again)
 	slices.SortStableFunc(so, func(a, b *Step) int { return int(a.Final().Position) - int(b.Final().Position) })
 	return so
 }
