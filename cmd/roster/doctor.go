@@ -9,7 +9,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"roster/infra/keyring"
 	"roster/infra/postgres/launch"
@@ -17,8 +20,10 @@ import (
 
 type doctorCmd struct {
 	remote
-	OpsURL     string `help:"Where its health is." env:"ROSTER_OPS_URL" default:"http://localhost:8081"`
-	HealthOnly bool   `help:"Ask for the health alone."`
+	NATS       natsFlags `embed:""`
+	LogName    string    `help:"Prefix of streams and subjects." env:"ROSTER_LOG_NAME" default:"roster"`
+	OpsURL     string    `help:"Where its health is." env:"ROSTER_OPS_URL" default:"http://localhost:8081"`
+	HealthOnly bool      `help:"Ask for the health alone."`
 }
 
 // Run makes every check and fails when one of them does.
@@ -36,6 +41,7 @@ func (c doctorCmd) Run(ctx context.Context, io stdio) error {
 		{"keyring", c.keyring},
 		{"operator's key", c.operator},
 		{"PostgreSQL binaries", c.binaries},
+		{"log", c.log},
 		{"health", c.health},
 		{"read models", c.models},
 	} {
@@ -101,6 +107,27 @@ func (c doctorCmd) operator(context.Context) (string, error) {
 
 func (c doctorCmd) binaries(ctx context.Context) (string, error) {
 	return launch.Binaries(ctx, c.Data)
+}
+
+// log looks at servers elsewhere as a start does. The embedded log is the running program's alone.
+func (c doctorCmd) log(ctx context.Context) (string, error) {
+	if err := c.NATS.check(); err != nil {
+		return "", err
+	}
+	if c.NATS.URLs == "" {
+		return "embedded", nil
+	}
+	conn, err := c.NATS.connect(ctx, nil)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return "", err
+	}
+	said, warnings, err := promises(ctx, conn, js, c.LogName, c.NATS.Monitor)
+	return strings.Join(append([]string{said}, warnings...), "; "), err
 }
 
 func (c doctorCmd) health(ctx context.Context) (string, error) {

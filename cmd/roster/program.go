@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roster/events"
@@ -60,6 +59,7 @@ type program struct {
 	inbox  *mail.Inbox // nil with --smtp
 	sender mail.Sender
 
+	shared      bool // others write to the log as well
 	made        bool // the log was made by this start
 	first       bool // nobody has used it yet
 	operatorKey string
@@ -110,23 +110,25 @@ func start(ctx context.Context, options *serveCmd, logger *slog.Logger) (_ *prog
 	return p, nil
 }
 
-// openKeyring reads the keyring, or makes it for data that is new. A log whose keyring is gone is not given another:
-// that would open nothing in it.
-func openKeyring(dir string) (*keyring.Keyring, error) {
+// openKeyring reads the keyring, or makes it for data that is new. A log that is there already and whose keyring is
+// not is given no other: that would open nothing in it.
+func openKeyring(dir string, log bool) (*keyring.Keyring, error) {
 	path, env := filepath.Join(dir, "keyring.json"), os.Getenv("ROSTER_KEYRING")
 	_, gone := os.Stat(path)
-	_, without := os.Stat(filepath.Join(dir, "log", "jetstream"))
-	if strings.TrimSpace(env) == "" && errors.Is(gone, fs.ErrNotExist) && without == nil {
+	if strings.TrimSpace(env) == "" && errors.Is(gone, fs.ErrNotExist) && log {
 		return nil, fmt.Errorf("%s is gone, and nothing in the log can be read without it: put its copy back, or set ROSTER_KEYRING", path)
 	}
 	keys, _, err := keyring.Load(path, env, time.Now())
 	return keys, err
 }
 
-// startLog opens the keyring, the embedded log and the vault.
+// startLog opens the keyring, the log and the vault.
 func (p *program) startLog(ctx context.Context) error {
-	var err error
-	if p.keys, err = openKeyring(p.options.Data); err != nil {
+	if p.options.NATS.URLs != "" {
+		return p.startRemoteLog(ctx)
+	}
+	_, err := os.Stat(filepath.Join(p.options.Data, "log", "jetstream"))
+	if p.keys, err = openKeyring(p.options.Data, err == nil); err != nil {
 		return err
 	}
 	server, err := nats.Embedded(ctx, nats.Config{Dir: filepath.Join(p.options.Data, "log"), Log: p.logger, GroupCommit: true})
@@ -143,16 +145,23 @@ func (p *program) startLog(ctx context.Context) error {
 		return err
 	}
 	p.onClose(func() error { p.log.Close(); return nil })
-	return p.openStreams(ctx, conn, server)
-}
-
-// openStreams opens the feed and the vault. disk says when what the server has acknowledged is on disk.
-func (p *program) openStreams(ctx context.Context, conn *natsgo.Conn, disk *nats.Server) error {
 	js, err := jetstream.New(conn)
 	if err != nil {
 		return err
 	}
-	p.feed, err = feedlog.Open(ctx, js, p.options.LogName, feedlog.Options{Disk: disk})
+	return p.openStreams(ctx, js, server, 1)
+}
+
+// disk says when what a server has acknowledged is on disk.
+type disk interface {
+	vault.Disk
+	feedlog.Disk
+}
+
+// openStreams opens the feed and the vault. disk is nil where what is acknowledged needs nothing more.
+func (p *program) openStreams(ctx context.Context, js jetstream.JetStream, disk disk, replicas int) error {
+	var err error
+	p.feed, err = feedlog.Open(ctx, js, p.options.LogName, feedlog.Options{Replicas: replicas, Disk: disk})
 	if err != nil {
 		return err
 	}
@@ -160,17 +169,20 @@ func (p *program) openStreams(ctx context.Context, conn *natsgo.Conn, disk *nats
 	if err != nil {
 		return err
 	}
-	v, err := vault.Open(ctx, js, p.keys, vault.Options{Name: p.options.LogName, Rand: rand.Reader, Existing: last > 0, Disk: disk})
+	v, err := vault.Open(ctx, js, p.keys, vault.Options{Name: p.options.LogName, Rand: rand.Reader, Replicas: replicas, Existing: last > 0, Disk: disk})
 	switch {
 	case errors.Is(err, vault.ErrNoVault):
 		return errors.New("the log has facts and the vault is gone, and with it the keys that open them: restore the vault beside the log")
 	case err != nil:
 		return err
 	case last == 0 && v.Used():
+		if last, err = p.log.Last(ctx); err != nil || last > 0 { // another copy has begun it meanwhile
+			break
+		}
 		return errors.New("the vault has keys and the log is empty: restore the log beside the vault, or choose another --data")
 	}
 	p.sealer = sealer.New(v, rand.Reader)
-	return nil
+	return err
 }
 
 // startCommands makes the write path and checks that log and keyring belong together.
@@ -179,8 +191,11 @@ func (p *program) startCommands(ctx context.Context) error {
 	if p.options.Demo {
 		p.clock.Store(int64(-demoBegins)) // before the first fact: time never goes back within a boundary
 	}
-	p.app = handlers.NewApp(handlers.Config{Log: p.log, Sealer: p.sealer, MACs: p.keys, Build: version, Logger: p.logger,
+	p.app = handlers.NewApp(handlers.Config{Log: p.log, Sealer: p.sealer, MACs: p.keys, Build: version, Logger: p.logger, Shared: p.shared,
 		Clock: func() time.Time { return time.Now().Add(time.Duration(p.clock.Load())) }})
+	if p.shared {
+		p.parts = append(p.parts, part{"follower of the log", p.app.Follow})
+	}
 	var err error
 	if p.made, err = p.app.Start(ctx, p.keys.Fingerprint()); err != nil {
 		return err

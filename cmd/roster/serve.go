@@ -25,6 +25,7 @@ type serveCmd struct {
 	OpsListen     string          `help:"Address for health and metrics." env:"ROSTER_OPS_LISTEN" default:"127.0.0.1:8081"`
 	PublicURL     string          `help:"How the portal is reached from outside; links in mails begin with it." env:"ROSTER_PUBLIC_URL" placeholder:"URL"`
 	Database      string          `help:"A PostgreSQL of your own instead of a private one." env:"ROSTER_DATABASE" placeholder:"URL"`
+	NATS          natsFlags       `embed:""`
 	SMTP          string          `name:"smtp" help:"Mail server; without one, mails are kept and shown at /dev/inbox." env:"ROSTER_SMTP" placeholder:"URL"`
 	MailFrom      string          `help:"Sender of mails." env:"ROSTER_MAIL_FROM" default:"roster@localhost"`
 	PortalName    string          `help:"What the portal is called in mails and pages." env:"ROSTER_PORTAL_NAME" default:"Roster"`
@@ -113,6 +114,12 @@ func (c *serveCmd) checkServers() error {
 		if _, err := mail.SMTP(c.SMTP); err != nil {
 			return fmt.Errorf("--smtp: %w", err)
 		}
+	}
+	if err := c.NATS.check(); err != nil {
+		return err
+	}
+	if c.NATS.URLs != "" && c.Database == "" {
+		return errors.New("--nats is for copies that share everything: give --database too, where they meet")
 	}
 	if _, err := pgxpool.ParseConfig(c.Database); c.Database != "" && err != nil { // err repeats the URL, and with it the password
 		return errors.New("--database is no PostgreSQL URL: want postgres://user:password@host/database")

@@ -4,7 +4,6 @@ package eventlog
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -58,7 +57,7 @@ type Option func(*Log)
 // without asking anybody.
 func SoleWriter() Option { return func(l *Log) { l.sole = true } }
 
-// Replicas says over how many servers the stream is replicated; 1 unless told.
+// Replicas says over how many servers a stream that is made new is replicated; 1 unless told.
 func Replicas(n int) Option { return func(l *Log) { l.replicas = n } }
 
 // Open opens the log of a name, "roster": the stream ROSTER_LOG with the subjects roster.log.>. It makes the
@@ -88,10 +87,12 @@ func Open(ctx context.Context, nc *natsgo.Conn, name string, opts ...Option) (*L
 	if l.disk != nil {
 		l.batches = make(chan struct{}, 1) // the disk holds one at a time
 	}
-	state, err := ensure(ctx, js, frozen(l.stream, l.prefix+">", l.replicas))
+	info, err := ensure(ctx, js, frozen(l.stream, l.prefix+">", l.replicas))
 	if err != nil {
 		return nil, err
 	}
+	state := info.State
+	l.replicas = info.Config.Replicas
 	if err := l.onDisk(ctx, state.LastSeq); err != nil {
 		return nil, fmt.Errorf("log %s: %w", name, unavailable(err))
 	}
@@ -131,42 +132,6 @@ func (l *Log) reached(pos uint64) {
 			return
 		}
 	}
-}
-
-// Last implements handlers.Log. A sole writer answers from memory: every commit that was acknowledged before the
-// call is at or before the answer, and the answer is on disk. Otherwise the stream's leader is asked, once for all who wait.
-func (l *Log) Last(ctx context.Context) (uint64, error) {
-	if l.sole {
-		return l.last.Load(), nil
-	}
-	last, err := l.ask.do(ctx, l.askLeader)
-	if err == nil {
-		err = unavailable(l.onDisk(ctx, last))
-	}
-	if err != nil {
-		return 0, fmt.Errorf("last position: %w", err)
-	}
-	return last, nil
-}
-
-func (l *Log) askLeader(ctx context.Context) (uint64, error) {
-	var answer struct {
-		Error *jetstream.APIError `json:"error"`
-		State *struct {
-			LastSeq uint64 `json:"last_seq"`
-		} `json:"state"`
-	}
-	err := l.reading.do(ctx, func(m *natsgo.Msg) (bool, error) { return true, json.Unmarshal(m.Data, &answer) },
-		&natsgo.Msg{Subject: "$JS.API.STREAM.INFO." + l.stream})
-	switch {
-	case err != nil:
-		return 0, unavailable(err)
-	case answer.Error != nil:
-		return 0, fmt.Errorf("%w: %w", handlers.ErrUnavailable, answer.Error)
-	case answer.State == nil:
-		return 0, errors.New("an answer without a state")
-	}
-	return answer.State.LastSeq, nil
 }
 
 // Read implements handlers.Log. A page never ends inside an atomic batch: it is made longer than limit, so that

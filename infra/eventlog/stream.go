@@ -36,8 +36,8 @@ func frozen(stream, subjects string, replicas int) jetstream.StreamConfig {
 	}
 }
 
-// ensure makes the stream, or checks the one that is there.
-func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.StreamState, error) {
+// ensure makes the stream, or checks the one that is there, which keeps its number of replicas.
+func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (*jetstream.StreamInfo, error) {
 	s, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if s, err = js.CreateStream(ctx, want); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
@@ -45,14 +45,14 @@ func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamCo
 		}
 	}
 	if err != nil {
-		return jetstream.StreamState{}, fmt.Errorf("log %s: %w", want.Name, err)
+		return nil, fmt.Errorf("log %s: %w", want.Name, err)
 	}
 	info := s.CachedInfo()
 	if drift := drifted(info.Config, want); len(drift) > 0 {
-		return jetstream.StreamState{}, fmt.Errorf("log %s: its settings were changed: %s", want.Name,
+		return nil, fmt.Errorf("log %s: its settings were changed: %s", want.Name,
 			strings.Join(drift, "; "))
 	}
-	return info.State, whole(want.Name, info.State)
+	return info, whole(want.Name, info.State)
 }
 
 // drifted lists the settings that are not as they were made, by their names in NATS.
@@ -66,7 +66,6 @@ func drifted(got, want jetstream.StreamConfig) []string {
 	check("subjects", got.Subjects, want.Subjects)
 	check("retention", got.Retention, want.Retention)
 	check("storage", got.Storage, want.Storage)
-	check("num_replicas", got.Replicas, want.Replicas)
 	check("max_consumers", got.MaxConsumers, want.MaxConsumers)
 	check("max_msgs", got.MaxMsgs, want.MaxMsgs)
 	check("max_bytes", got.MaxBytes, want.MaxBytes)

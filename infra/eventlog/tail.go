@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -15,9 +16,10 @@ const (
 	tailWaiting  = 256              // records or batches that wait for the disk
 	tailIdle     = 30 * time.Second // after which the server forgets a consumer that nobody reads
 	tailExpiry   = 10 * time.Second
+	createWithin = 4 * time.Second
 	tailBeat     = time.Second // two missed ones mean that the consumer is gone
 	pauseMin     = 50 * time.Millisecond
-	pauseMax     = 2 * time.Second
+	pauseMax     = 500 * time.Millisecond
 )
 
 // follow keeps the ring at the log's end by one unfiltered consumer, which it makes anew from the last record
@@ -50,7 +52,10 @@ func (l *Log) follow(ctx context.Context) {
 // consume feeds the ring until the consumer fails or ctx ends.
 func (l *Log) consume(ctx context.Context) error {
 	next := l.ring.end() + 1
-	create, cancel := context.WithTimeout(ctx, answerWithin)
+	if !l.nc.IsConnected() { // what is asked while a connection is being made gets no answer
+		return errLost
+	}
+	create, cancel := context.WithTimeout(ctx, createWithin)
 	defer cancel()
 	c, err := l.js.CreateConsumer(create, l.stream, jetstream.ConsumerConfig{
 		AckPolicy:         jetstream.AckNonePolicy,
@@ -70,6 +75,14 @@ func (l *Log) consume(ctx context.Context) error {
 	}
 	defer messages.Stop()
 	defer context.AfterFunc(ctx, messages.Stop)()
+	// A new connection finds a new consumer at once, and not when beats have been missed.
+	lost := l.nc.StatusChanged(natsgo.DISCONNECTED, natsgo.RECONNECTING)
+	defer l.nc.RemoveStatusListener(lost)
+	go func() {
+		for range lost {
+			messages.Stop()
+		}
+	}()
 
 	arrived, shown := make(chan []slot, tailWaiting), make(chan error, 1)
 	go func() { shown <- l.show(ctx, arrived, messages.Stop) }()

@@ -37,7 +37,7 @@ func stop(s *server.Server) {
 
 func openRemote(t *testing.T, s *server.Server) (*eventlog.Log, *natsgo.Conn) {
 	t.Helper()
-	nc := must(nats.Connect(t.Context(), s.ClientURL()))(t)
+	nc := must(nats.Connect(t.Context(), nats.Remote{URLs: s.ClientURL()}))(t)
 	t.Cleanup(nc.Close)
 	log := must(eventlog.Open(t.Context(), nc, "roster"))(t)
 	t.Cleanup(log.Close)

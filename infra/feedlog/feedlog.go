@@ -23,7 +23,7 @@ import (
 type Options struct {
 	// MaxAge is after how long an event leaves the feed, 30 days by default.
 	MaxAge time.Duration
-	// Replicas of the streams, 1 by default.
+	// Replicas of streams that are made new, 1 by default.
 	Replicas int
 	// Disk says when what the server has acknowledged is on disk; nil where it acknowledges nothing else.
 	Disk Disk
@@ -65,8 +65,8 @@ type Feed struct {
 
 var _ feed.Stream = (*Feed)(nil)
 
-// Open opens the feed of a log's name, "roster", and makes its streams where there are none. The age and the number of
-// replicas are set to what the options say. Of js it takes the connection alone.
+// Open opens the feed of a log's name, "roster", and makes its streams where there are none. The age is set to what the
+// options say. Of js it takes the connection alone.
 func Open(ctx context.Context, js jetstream.JetStream, name string, o Options) (*Feed, error) {
 	if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
 		return nil, fmt.Errorf("feed: name %q: want lower-case letters, digits, _ and -", name)
@@ -85,15 +85,15 @@ func Open(ctx context.Context, js jetstream.JetStream, name string, o Options) (
 		MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: -1, MaxMsgSize: -1, MaxConsumers: -1, Replicas: max(o.Replicas, 1),
 		Duplicates: min(duplicateWindow, o.MaxAge), Compression: jetstream.NoCompression, DenyPurge: true,
 	}
-	if f.stream, err = js.CreateOrUpdateStream(ctx, stream); err != nil {
-		return nil, fmt.Errorf("feed: stream %s: %w", stream.Name, err)
+	if f.stream, err = ensure(ctx, js, stream); err != nil {
+		return nil, err
 	}
 	places := jetstream.StreamConfig{
 		Name: stream.Name + "_PLACE", Subjects: []string{f.place}, Description: "how far the feed has been published",
 		Storage: jetstream.FileStorage, MaxMsgsPerSubject: 1, Replicas: stream.Replicas, Duplicates: duplicateWindow,
 	}
-	if f.places, err = js.CreateOrUpdateStream(ctx, places); err != nil {
-		return nil, fmt.Errorf("feed: stream %s: %w", places.Name, err)
+	if f.places, err = ensure(ctx, js, places); err != nil {
+		return nil, err
 	}
 	for _, s := range []jetstream.Stream{f.stream, f.places} {
 		if err := f.onDisk(ctx, s, s.CachedInfo().State.LastSeq); err != nil {
@@ -101,6 +101,24 @@ func Open(ctx context.Context, js jetstream.JetStream, name string, o Options) (
 		}
 	}
 	return f, nil
+}
+
+// ensure makes a stream, or sets the one that is there to what is wanted, but for its number of replicas.
+func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	s, err := js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if s, err = js.CreateStream(ctx, want); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			s, err = js.Stream(ctx, want.Name) // another copy was faster
+		}
+	}
+	if err == nil {
+		want.Replicas = s.CachedInfo().Config.Replicas
+		s, err = js.UpdateStream(ctx, want)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("feed: stream %s: %w", want.Name, err)
+	}
+	return s, nil
 }
 
 // onDisk waits until the messages of a stream up to a sequence number are on disk.

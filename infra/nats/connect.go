@@ -2,6 +2,7 @@ package nats
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -11,7 +12,12 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 )
 
-const connectWithin = 10 * time.Second
+const (
+	connectWithin = 10 * time.Second
+	// A server that does not answer this often is taken for gone: whoever waits for it is told, and another is tried.
+	pingEvery  = time.Second
+	pingsUnmet = 3
+)
 
 // always are the options of every connection. It reconnects for ever, and what is sent while there is no
 // connection fails at once: a message that waits in a buffer would be sent after its sender was told otherwise.
@@ -31,23 +37,57 @@ func always(log *slog.Logger) []natsgo.Option {
 	}
 }
 
-// Connect connects to a server elsewhere; urls is one URL or several with commas between, with credentials in
-// them if need be. The first connection is tried once, until ctx ends or for 10 seconds; a connection that is lost
-// later is renewed for ever. The error does not show passwords.
-func Connect(ctx context.Context, urls string) (*natsgo.Conn, error) {
+// Remote says how servers elsewhere are reached.
+type Remote struct {
+	// URLs is one URL or several with commas between, of one cluster: nats:// or tls://, with user:password or a
+	// token in them if need be.
+	URLs  string
+	Creds string // a file with an account's JWT and its key
+	CA    string // a file with the certificates that sign the servers', instead of the system's
+	Cert  string // our own certificate, a file, and
+	Key   string // its key
+	Log   *slog.Logger
+}
+
+// Connect connects to a server elsewhere. The first connection is tried once at each URL, until ctx ends or for 10
+// seconds; one that is lost later, or silent for 3 seconds, is renewed for ever, at whichever URL answers. The error
+// does not show passwords.
+func Connect(ctx context.Context, r Remote) (*natsgo.Conn, error) {
+	fail := func(err error) error { return fmt.Errorf("connect to NATS at %s: %w", redacted(r.URLs), err) }
+	if err := ctx.Err(); err != nil {
+		return nil, fail(err)
+	}
+	for _, one := range strings.Split(r.URLs, ",") {
+		if u, err := url.Parse(strings.TrimSpace(one)); err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls" {
+			return nil, fail(errors.New("want nats://HOST:PORT or tls://HOST:PORT, several with commas between"))
+		}
+	}
 	wait := connectWithin
 	if deadline, ok := ctx.Deadline(); ok {
 		wait = min(wait, time.Until(deadline))
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s: %w", redacted(urls), err)
+	log := r.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
 	}
-	conn, err := natsgo.Connect(urls, append(always(slog.Default()),
+	options := append(always(log),
 		natsgo.Timeout(wait),
 		natsgo.ReconnectWait(250*time.Millisecond),
-	)...)
+		natsgo.PingInterval(pingEvery),
+		natsgo.MaxPingsOutstanding(pingsUnmet),
+	)
+	if r.Creds != "" {
+		options = append(options, natsgo.UserCredentials(r.Creds))
+	}
+	if r.CA != "" {
+		options = append(options, natsgo.RootCAs(r.CA))
+	}
+	if r.Cert != "" {
+		options = append(options, natsgo.ClientCert(r.Cert, r.Key))
+	}
+	conn, err := natsgo.Connect(r.URLs, options...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s: %w", redacted(urls), err)
+		return nil, fail(err)
 	}
 	return conn, nil
 }

@@ -141,7 +141,7 @@ func TestConnect(t *testing.T) {
 		t.Fatal("not ready")
 	}
 	url := strings.Replace(s.ClientURL(), "nats://", "nats://someone:open-sesame@", 1)
-	nc, err := nats.Connect(t.Context(), url)
+	nc, err := nats.Connect(t.Context(), nats.Remote{URLs: url})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestConnect(t *testing.T) {
 	if nc.Opts.MaxReconnect >= 0 || nc.Opts.ReconnectBufSize >= 0 || nc.Status() != natsgo.CONNECTED {
 		t.Errorf("%d reconnects, a buffer of %d, %s", nc.Opts.MaxReconnect, nc.Opts.ReconnectBufSize, nc.Status())
 	}
-	_, err = nats.Connect(t.Context(), strings.Replace(url, "sesame", "barley", 1))
+	_, err = nats.Connect(t.Context(), nats.Remote{URLs: strings.Replace(url, "sesame", "barley", 1)})
 	if err == nil || strings.Contains(err.Error(), "barley") || !strings.Contains(err.Error(), "127.0.0.1") {
 		t.Errorf("a wrong password: %v", err)
 	}
