@@ -158,7 +158,7 @@ func (l *Log) fromLeader(ctx context.Context, q getRequest) (*slot, error) {
 	case answer.Error != nil && answer.Error.ErrorCode == codeNoMessage:
 		return nil, nil
 	case answer.Error != nil:
-		return nil, answer.Error
+		return nil, fmt.Errorf("%w: %w", meaning(answer.Error), answer.Error)
 	case answer.Message == nil:
 		return nil, errors.New("an answer without a message")
 	}

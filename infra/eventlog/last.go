@@ -13,13 +13,9 @@ import (
 	"roster/handlers"
 )
 
-const (
-	// lastWithin is how long the leader has for an answer: who decides then says that the log is away.
-	lastWithin = 4 * time.Second
-	// heardWithin is how long ago the leader may have heard from a majority. One that has not may have been replaced,
-	// and know nothing of what its successor has acknowledged: an election takes longer.
-	heardWithin = 2 * time.Second
-)
+// heardWithin is how long ago the leader may have heard from a majority. One that has not may have been replaced, and
+// know nothing of what its successor has acknowledged: an election takes longer.
+const heardWithin = 2 * time.Second
 
 // Last implements handlers.Log. A sole writer answers from memory: every commit that was acknowledged before the
 // call is at or before the answer, and the answer is on disk. Otherwise the stream's leader is asked, once for all who
@@ -44,8 +40,6 @@ func (l *Log) Last(ctx context.Context) (uint64, error) {
 }
 
 func (l *Log) askLeader(ctx context.Context) (uint64, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, lastWithin, errNoAnswer)
-	defer cancel()
 	var answer struct {
 		Error *jetstream.APIError `json:"error"`
 		State *struct {
@@ -59,8 +53,6 @@ func (l *Log) askLeader(ctx context.Context) (uint64, error) {
 	err := l.reading.do(ctx, func(m *natsgo.Msg) (bool, error) { return true, json.Unmarshal(m.Data, &answer) },
 		&natsgo.Msg{Subject: "$JS.API.STREAM.INFO." + l.stream})
 	switch {
-	case errors.Is(err, context.DeadlineExceeded): // ours: the callers' contexts are not this one
-		return 0, unavailable(context.Cause(ctx))
 	case err != nil:
 		return 0, unavailable(err)
 	case answer.Error != nil:

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -37,6 +38,7 @@ type Log struct {
 	sole     bool
 	disk     Disk // nil: what the server acknowledges is on disk
 	keep     int  // records in the ring
+	within   time.Duration
 
 	writing *requests
 	reading *requests
@@ -55,7 +57,7 @@ type Option func(*Log)
 
 // SoleWriter promises that no other process writes to the log, as with an embedded server. Last is then answered
 // without asking anybody.
-func SoleWriter() Option { return func(l *Log) { l.sole = true } }
+func SoleWriter() Option { return func(l *Log) { l.sole, l.within = true, answerWithin } }
 
 // Replicas says over how many servers a stream that is made new is replicated; 1 unless told.
 func Replicas(n int) Option { return func(l *Log) { l.replicas = n } }
@@ -77,6 +79,7 @@ func Open(ctx context.Context, nc *natsgo.Conn, name string, opts ...Option) (*L
 		stream:   strings.ToUpper(name) + "_LOG",
 		prefix:   name + ".log.",
 		replicas: 1,
+		within:   remoteWithin,
 		keep:     ringRecords,
 		batches:  make(chan struct{}, batchesAtOnce),
 		pages:    make(chan struct{}, pagesAtOnce),
@@ -97,10 +100,10 @@ func Open(ctx context.Context, nc *natsgo.Conn, name string, opts ...Option) (*L
 		return nil, fmt.Errorf("log %s: %w", name, unavailable(err))
 	}
 	l.ring = newRing(state.LastSeq, l.keep, ringBytes)
-	if l.writing, err = newRequests(nc); err != nil {
+	if l.writing, err = newRequests(nc, l.within); err != nil {
 		return nil, fmt.Errorf("log %s: %w", name, err)
 	}
-	if l.reading, err = newRequests(nc); err != nil {
+	if l.reading, err = newRequests(nc, l.within); err != nil {
 		l.writing.close()
 		return nil, fmt.Errorf("log %s: %w", name, err)
 	}

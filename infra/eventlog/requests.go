@@ -11,8 +11,12 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 )
 
-// answerWithin is how long a request without an earlier deadline waits.
-const answerWithin = 10 * time.Second
+// How long a request without an earlier deadline waits for its answer. A server elsewhere drops what comes while its
+// stream has no leader, without a word; who asks soon again finds the next one.
+const (
+	answerWithin = 10 * time.Second
+	remoteWithin = 4 * time.Second
+)
 
 // The ways in which a request ends without an answer.
 var (
@@ -26,6 +30,7 @@ var (
 // an acknowledgement, or a page of messages. A lost connection ends all that wait, at once.
 type requests struct {
 	nc     *natsgo.Conn
+	within time.Duration
 	inbox  string
 	sub    *natsgo.Subscription
 	status chan natsgo.Status
@@ -42,8 +47,8 @@ type request struct {
 	end  chan error
 }
 
-func newRequests(nc *natsgo.Conn) (*requests, error) {
-	r := &requests{nc: nc, inbox: nc.NewInbox() + ".", waiting: map[string]*request{}, done: make(chan struct{})}
+func newRequests(nc *natsgo.Conn, within time.Duration) (*requests, error) {
+	r := &requests{nc: nc, within: within, inbox: nc.NewInbox() + ".", waiting: map[string]*request{}, done: make(chan struct{})}
 	sub, err := nc.Subscribe(r.inbox+"*", r.answer)
 	if err != nil {
 		return nil, err
@@ -143,7 +148,7 @@ func (r *requests) do(ctx context.Context, take func(*natsgo.Msg) (bool, error),
 			return unsent(err)
 		}
 	}
-	timeout := time.NewTimer(answerWithin)
+	timeout := time.NewTimer(r.within)
 	defer timeout.Stop()
 	select {
 	case err := <-req.end:
