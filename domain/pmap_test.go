@@ -66,10 +66,51 @@ func TestPmap(t *testing.T) {
 			}
 		}
 		check(m, model)
+		var made pmap[pkey, int]
+		for k, v := range model {
+			made.put(k, &v)
+		}
+		check(made, model)
 		for _, v := range kept {
 			check(v.m, v.model)
+			checkDiff(t, v.m, m, v.model, model)
+			checkDiff(t, v.m, made, v.model, model)
+			if k, _, ok := v.m.near(collidingKey().Draw(t, "near")); ok != (len(v.model) > 0) {
+				t.Fatalf("near %x: %v of %d", k, ok, len(v.model))
+			}
 		}
 	})
+}
+
+// checkDiff: the differences turn the one into the other, and none is told of that is none.
+func checkDiff(t *rapid.T, from, to pmap[pkey, int], was, is map[pkey]int) {
+	turned := maps.Clone(was)
+	to.diff(from, func(k pkey, was, is *int) {
+		if v, ok := turned[k]; ok != (was != nil) || ok && v != *was {
+			t.Fatalf("%x was %d %v, the difference says otherwise", k, v, ok)
+		}
+		if is == nil {
+			delete(turned, k)
+		} else {
+			turned[k] = *is
+		}
+	})
+	if !maps.Equal(turned, is) {
+		t.Fatalf("%v, want %v", turned, is)
+	}
+}
+
+// Two maps of which the one was made from the other differ by what was changed: the rest is not looked at.
+func TestPmapDiffIsShort(t *testing.T) {
+	var m pmap[pkey, int]
+	for i := range 1000 {
+		m = m.With(pkey{byte(i), byte(i >> 8), 3}, i)
+	}
+	n := 0
+	m.With(pkey{7, 0, 3}, 1).Without(pkey{9, 1, 3}).diff(m, func(pkey, *int, *int) { n++ })
+	if n != 2 {
+		t.Errorf("%d differences of 2", n)
+	}
 }
 
 func TestPmapStopsWalking(t *testing.T) {

@@ -1,0 +1,319 @@
+package domain
+
+import (
+	"errors"
+
+	"roster/events"
+)
+
+// SnapshotFormat is the version of a snapshot's bytes and of what they mean. Whoever changes a state, its bytes, or
+// what a fact does to it, counts it up: then snapshots made before are none.
+const SnapshotFormat = 1
+
+// ErrSnapshot: these bytes are no snapshot.
+var ErrSnapshot = errors.New("not a snapshot")
+
+// Folded is what a boundary's commits add up to. As a snapshot it is a head and entries that are reached by key, so
+// that one that has changed is the only one that is written anew.
+type Folded struct {
+	State State
+	Keys  Keys
+}
+
+// Change is an entry in which one state differs from another: its bytes, nil where there is none.
+type Change struct {
+	Part    byte
+	Key     [16]byte
+	Was, Is []byte
+}
+
+// Head is all but the entries, as bytes.
+func (f Folded) Head() []byte {
+	c := writing()
+	codedOf(f.State).code(c)
+	return c.b
+}
+
+// Changes calls yield with every entry that is not as it was; those of a zero since are all. Where one state has
+// evolved from the other it costs what has changed in between, else what both hold.
+func (f Folded) Changes(since Folded, yield func(Change)) {
+	f.Keys.parts()[0].changes(0, since.Keys.parts()[0], yield)
+	var were []part
+	if since.State != nil {
+		were = codedOf(since.State).parts()
+	}
+	for i, p := range codedOf(f.State).parts() {
+		var was part
+		if were != nil {
+			was = were[i]
+		}
+		p.changes(byte(i+1), was, yield)
+	}
+}
+
+// Entries is how many there are.
+func (f Folded) Entries() int {
+	n := f.Keys.Len()
+	for _, p := range codedOf(f.State).parts() {
+		n += p.len()
+	}
+	return n
+}
+
+// Restoring is a snapshot on its way back.
+type Restoring struct {
+	c     *coder
+	state coded
+	parts []part
+	keys  Keys
+}
+
+// Restore begins to make a boundary's state of its head and entries again.
+func Restore(b events.Boundary) *Restoring {
+	r := &Restoring{c: reading(), state: codedOf(Empty(b))}
+	r.parts = append(r.keys.parts(), r.state.parts()...)
+	return r
+}
+
+// Entry adds an entry. The value is not kept.
+func (r *Restoring) Entry(number byte, key [16]byte, value []byte) {
+	if int(number) >= len(r.parts) {
+		r.c.bad = true
+		return
+	}
+	r.c.from(value)
+	r.parts[number].put(key, r.c)
+	r.c.bad = r.c.bad || len(r.c.b) > 0
+}
+
+// Done answers the state, once every entry has been added. Whatever the bytes, it answers a state or an error.
+func (r *Restoring) Done(head []byte) (Folded, error) {
+	r.c.from(head)
+	r.state.code(r.c)
+	if r.c.bad || len(r.c.b) > 0 {
+		return Folded{}, ErrSnapshot
+	}
+	return Folded{r.state.value(), r.keys}, nil
+}
+
+// coded is a state as it is written and read.
+type coded interface {
+	code(c *coder) // all but the entries
+	parts() []part // the entries, always in the same order
+	value() State
+}
+
+func codedOf(s State) coded {
+	switch s := s.(type) {
+	case Account:
+		return &s
+	case User:
+		return &s
+	case Address:
+		return &s
+	case Attempts:
+		return &s
+	case Portal:
+		return &s
+	case System:
+		return &s
+	}
+	return Tree{}
+}
+
+// part is one map of a state.
+type part interface {
+	len() int
+	put(key [16]byte, c *coder)
+	changes(number byte, since part, yield func(Change)) // since may be nil
+}
+
+type entries[K ~[16]byte, V any] struct {
+	m    *pmap[K, V]
+	code func(*V, *coder)
+}
+
+func (p entries[K, V]) len() int { return p.m.Len() }
+
+func (p entries[K, V]) put(key [16]byte, c *coder) {
+	v := new(V)
+	p.code(v, c)
+	p.m.put(K(key), v)
+}
+
+func (p entries[K, V]) changes(number byte, since part, yield func(Change)) {
+	var was pmap[K, V]
+	if old, ok := since.(entries[K, V]); ok {
+		was = *old.m
+	}
+	bytes := func(v *V) []byte {
+		if v == nil {
+			return nil
+		}
+		c := coder{b: make([]byte, 0, 64)}
+		p.code(v, &c)
+		return c.b
+	}
+	p.m.diff(was, func(k K, was, is *V) {
+		c := Change{number, k, bytes(was), bytes(is)}
+		if was == nil || is == nil || string(c.Was) != string(c.Is) {
+			yield(c)
+		}
+	})
+}
+
+func (k *Keys) parts() []part {
+	return []part{entries[events.CommitID, Keyed]{&k.m, (*Keyed).code}}
+}
+
+func (k *Keyed) code(c *coder) {
+	number(c, &k.Pos)
+	number(c, &k.At)
+}
+
+func (a *Account) code(c *coder) {
+	c.fixed(a.ID[:])
+	c.flag(&a.Opened)
+	text(c, &a.Name)
+	c.fixed(a.Parent[:])
+	text(c, &a.Profile.Name)
+	number(c, &a.Profile.Version)
+	number(c, &a.OpenedAt)
+	number(c, &a.Version)
+	number(c, &a.owners)
+	list(c, &a.later, (*later).code)
+}
+
+// parts leaves out the open invitations by inviter: value finds them among the invitations.
+func (a *Account) parts() []part {
+	return []part{
+		entries[events.UserID, Member]{&a.members, (*Member).code},
+		entries[events.InvitationID, Invitation]{&a.invitations, (*Invitation).code},
+		entries[events.AddressID, seat]{&a.byAddress, (*seat).code},
+	}
+}
+
+func (a *Account) value() State {
+	for id, i := range a.invitations.All() {
+		if i.Status != Pending {
+			continue
+		}
+		if by := i.By.User(); !by.IsZero() {
+			open, _ := a.open.Get(by)
+			a.open = a.open.With(by, open.With(id, struct{}{}))
+		}
+	}
+	return *a
+}
+
+func (l *later) code(c *coder) {
+	c.fixed(l.user[:])
+	number(c, &l.from)
+}
+
+func (s *seat) code(c *coder) {
+	c.fixed(s.user[:])
+	c.fixed(s.invitation[:])
+	number(c, &s.since)
+	number(c, &s.mails)
+}
+
+func (m *Member) code(c *coder) {
+	c.fixed(m.User[:])
+	c.fixed(m.Key[:])
+	c.fixed(m.Address[:])
+	c.grants(&m.Grants)
+	text(c, &m.Status)
+	number(c, &m.Since)
+	number(c, &m.Version)
+}
+
+func (i *Invitation) code(c *coder) {
+	c.fixed(i.ID[:])
+	c.fixed(i.Address[:])
+	c.sealed(&i.Invitee)
+	c.grants(&i.Grants)
+	c.actor(&i.By)
+	number(c, &i.Generation)
+	number(c, &i.ExpiresAt)
+	text(c, &i.Status)
+	c.flag(&i.Noted)
+	text(c, &i.Delivery)
+	number(c, &i.Version)
+}
+
+func (u *User) code(c *coder) {
+	c.fixed(u.ID[:])
+	c.flag(&u.Registered)
+	c.flag(&u.Erased)
+	c.fixed(u.Address[:])
+	c.fixed(u.AddressKey[:])
+	c.fixed(u.Key[:])
+	c.sealed(&u.Email)
+	c.sealed(&u.Profile)
+	c.fixed(u.Password[:])
+	number(c, &u.Version)
+	list(c, &u.succeeded, func(id *events.CommitID, c *coder) { c.fixed(id[:]) })
+}
+
+func (u *User) parts() []part {
+	return []part{
+		entries[events.AccountID, struct{}]{&u.accounts, func(*struct{}, *coder) {}},
+		entries[events.SessionID, Session]{&u.sessions, (*Session).code},
+	}
+}
+
+func (u *User) value() State { return *u }
+
+func (s *Session) code(c *coder) {
+	c.fixed(s.ID[:])
+	c.fixed(s.TokenHash[:])
+	number(c, &s.StartedAt)
+	number(c, &s.ExpiresAt)
+}
+
+func (a *Address) code(c *coder) {
+	c.fixed(a.ID[:])
+	c.fixed(a.User[:])
+	c.flag(&a.Erased)
+}
+
+func (a *Address) parts() []part { return nil }
+func (a *Address) value() State  { return *a }
+
+func (a *Attempts) code(c *coder) {
+	list(c, &a.signins, func(one *attempt, c *coder) {
+		c.fixed(one.commit[:])
+		number(c, &one.at)
+	})
+	list(c, &a.refusals, func(at *events.Time, c *coder) { number(c, at) })
+}
+
+func (a *Attempts) parts() []part { return nil }
+func (a *Attempts) value() State  { return *a }
+
+func (s *System) code(c *coder) {
+	c.flag(&s.Started)
+	c.fixed(s.Incarnation[:])
+	text(c, &s.Keyring)
+}
+
+func (s *System) parts() []part { return nil }
+func (s *System) value() State  { return *s }
+
+func (p *Portal) code(c *coder) { c.flag(&p.SetUp) }
+
+func (p *Portal) parts() []part {
+	return []part{entries[events.AnyID, OperatorKey]{&p.operators, (*OperatorKey).code}}
+}
+
+func (p *Portal) value() State { return *p }
+
+func (k *OperatorKey) code(c *coder) {
+	text(c, &k.Name)
+	c.fixed(k.Hash[:])
+}
+
+func (t Tree) code(*coder)   {}
+func (t Tree) parts() []part { return nil }
+func (t Tree) value() State  { return t }
