@@ -14,9 +14,10 @@ import (
 // anew is known to be, and its commits get other ids.
 const keyedFor = 30 * 24 * time.Hour
 
-// snapshot is a boundary at one moment: its state and its last commit.
+// snapshot is a boundary at one moment: its state, what was done under idempotency keys, and its last commit.
 type snapshot struct {
 	state domain.State
+	keys  domain.Keys
 	pos   uint64
 	hash  events.Hash
 	at    events.Time
@@ -27,14 +28,10 @@ type boundary struct {
 	mu     sync.Mutex
 	loaded bool
 	snapshot
-	keyed map[events.CommitID]keyedCommit
+	kept  *kept // the snapshot that is kept of it; nil while that is not known
+	since int   // commits since that one
 
 	deciding chan struct{} // held from deciding to the acknowledgement, so that callers of one process do not conflict
-}
-
-type keyedCommit struct {
-	pos uint64
-	at  events.Time
 }
 
 // cache holds the boundaries in use. It is only speed: the comparison on append decides.
@@ -115,22 +112,35 @@ func (a *App) refresh(ctx context.Context, b events.Boundary) (uint64, error) {
 
 func (a *App) catchUp(ctx context.Context, b events.Boundary, e *boundary) error {
 	if e.state == nil {
-		e.state, e.keyed = domain.Empty(b), map[events.CommitID]keyedCommit{}
+		e.state = domain.Empty(b)
+		if a.keeper != nil && a.keeper.restore(ctx, a.log, b, e) {
+			e.loaded = true
+			a.keeper.note(b, e)
+			return nil
+		}
 	}
 	records, err := a.log.Boundary(ctx, b, e.pos)
 	if err != nil {
 		return fmt.Errorf("load %s: %w", b, err)
 	}
+	if err := e.applyAll(records); err != nil {
+		return fmt.Errorf("load %s: %w", b, err)
+	}
+	e.loaded = true
+	a.keeper.note(b, e)
+	return nil
+}
+
+func (e *boundary) applyAll(records []events.Record) error {
 	for _, r := range records {
 		c, err := events.Decode(r)
 		if err != nil {
-			return fmt.Errorf("load %s: %w", b, err)
+			return err
 		}
 		if err := e.apply(c); err != nil {
-			return fmt.Errorf("load %s: %w", b, err)
+			return err
 		}
 	}
-	e.loaded = true
 	return nil
 }
 
@@ -147,14 +157,9 @@ func (e *boundary) apply(c events.Commit) error {
 	}
 	e.pos, e.hash, e.at = c.Pos, c.Hash, c.At
 	if c.Cmd.MAC != "" {
-		for id, k := range e.keyed {
-			if c.At.Sub(k.at) > 2*keyedFor {
-				delete(e.keyed, id)
-			}
-			break // one look a commit keeps pace with one entry a commit
-		}
-		e.keyed[c.ID] = keyedCommit{c.Pos, c.At}
+		e.keys = e.keys.With(c.ID, domain.Keyed{Pos: c.Pos, At: c.At}, c.At.Add(-2*keyedFor))
 	}
+	e.since++
 	return nil
 }
 
@@ -170,10 +175,11 @@ func (a *App) applied(c events.Commit) {
 	if e.loaded && e.apply(c) != nil {
 		e.loaded = false
 	}
+	a.keeper.note(c.Boundary, e)
 }
 
 // repeated finds what has been done under an idempotency key in a boundary.
-func (a *App) repeated(ctx context.Context, b events.Boundary, id events.CommitID) (k keyedCommit, ok bool, err error) {
-	err = a.loaded(ctx, b, func(e *boundary) { k, ok = e.keyed[id] })
+func (a *App) repeated(ctx context.Context, b events.Boundary, id events.CommitID) (k domain.Keyed, ok bool, err error) {
+	err = a.loaded(ctx, b, func(e *boundary) { k, ok = e.keys.Get(id) })
 	return k, ok, err
 }

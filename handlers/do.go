@@ -30,6 +30,7 @@ type App struct {
 
 	follower follower
 	cache    *cache
+	keeper   *keeper // nil: no snapshots are kept
 	quiet    suppressed
 }
 

@@ -20,7 +20,10 @@ import (
 	"roster/infra/eventlog/memlog"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The database of pgtest lives as long as the process.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("roster/infra/postgres/launch.(*Server).supervise"))
+}
 
 // sealer seals so that a box opens in its own place alone. Erased keys open nothing.
 type sealer struct {

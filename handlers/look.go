@@ -17,9 +17,9 @@ func (t *try) before(ctx context.Context) (Result, bool, error) {
 	}
 	id := t.commitID(t.home)
 	known, ok, err := t.repeated(ctx, t.home, id)
-	for ; ok && err == nil && t.Now().Sub(known.at) > keyedFor; known, ok, err = t.repeated(ctx, t.home, id) {
+	for ; ok && err == nil && t.Now().Sub(known.At) > keyedFor; known, ok, err = t.repeated(ctx, t.home, id) {
 		// The key has expired and is used anew: for something new, under ids of its own.
-		t.call.Key = string(events.LengthPrefixed(t.call.Key, strconv.FormatUint(known.pos, 10)))
+		t.call.Key = string(events.LengthPrefixed(t.call.Key, strconv.FormatUint(known.Pos, 10)))
 		t.place()
 		id = t.commitID(t.home)
 	}
@@ -29,7 +29,7 @@ func (t *try) before(ctx context.Context) (Result, bool, error) {
 	case !ok:
 		return Result{}, false, nil
 	}
-	r, err := t.stored(ctx, known.pos)
+	r, err := t.stored(ctx, known.Pos)
 	r.Repeat = true
 	if err != nil && !errors.Is(err, ErrIdempotency) {
 		err = unavailable(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"roster/domain"
 	"roster/events"
 )
 
@@ -41,6 +42,34 @@ type Vault interface {
 	Destroy(ctx context.Context, keys ...events.KeyID) error
 	// DestroySecret does the same to a secret.
 	DestroySecret(ctx context.Context, id events.SecretID) error
+}
+
+// Snapshots keeps states of boundaries beside the log: rows of a head and of entries reached by key. They are only
+// speed. What it answers is believed only where it fits the log, and what it fails at is done without it, so that it
+// has to answer soon, or fail.
+type Snapshots interface {
+	// Load shows the entries that are kept of a boundary, in any order, and answers the head that they belong to, as of
+	// one moment; nil where nothing is kept. A value is only lent.
+	Load(ctx context.Context, b events.Boundary, entry func(part byte, key [16]byte, value []byte)) (*KeptHead, error)
+	// Save moves on what is kept, all in one transaction, and answers of each whether it was still what Was says. Where
+	// it was not, it stays as it is. The boundaries are different ones.
+	Save(ctx context.Context, list []KeptChange) ([]bool, error)
+}
+
+// KeptHead is the row of a boundary.
+type KeptHead struct {
+	Tag   [32]byte // of this head and its entries, and of no others
+	Pos   uint64   // the boundary's last commit in it, for whoever looks at the rows
+	Bytes []byte
+}
+
+// KeptChange is what becomes of the rows of a boundary.
+type KeptChange struct {
+	Boundary events.Boundary
+	Was      [32]byte // the tag that is replaced; zero where nothing is kept
+	Whole    bool     // the entries are all that there are: whatever else is kept goes
+	Head     KeptHead
+	Entries  []domain.Change
 }
 
 // ErrErased: the key that would be needed has been destroyed with the person's data.

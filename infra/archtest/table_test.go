@@ -64,6 +64,7 @@ func table() []row {
 		{pkg: "infra/nats", third: []string{natsGo, natsServer, xSys}},
 		{pkg: "infra/nats/natstest", third: []string{natsServer}},
 		{pkg: "infra/password", third: []string{xCrypto, xText}},
+		{pkg: "infra/postgres/snapshots", own: []string{"domain", "events", "handlers"}, third: []string{pgx}},
 		{pkg: "infra/postgres/launch/...", own: []string{"infra/postgres/launch/..."}, third: []string{pgx}},
 		{pkg: "infra/seal", own: []string{"events"}, third: []string{xCrypto}},
 		{pkg: "infra/sealer", own: []string{"events", "handlers", "projections/...", "infra/seal", "infra/vault"}},
