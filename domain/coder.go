@@ -63,7 +63,9 @@ func (c *coder) uvarint(n uint64) uint64 {
 func number[T ~int | ~int64 | ~uint32 | ~uint64](c *coder, p *T) {
 	n := int64(*p)
 	n = int64(c.uvarint(uint64(n<<1 ^ n>>63)))
-	*p = T(int64(uint64(n)>>1) ^ -(n & 1))
+	if c.reading {
+		*p = T(int64(uint64(n)>>1) ^ -(n & 1))
+	}
 }
 
 func (c *coder) flag(p *bool) {
@@ -71,7 +73,9 @@ func (c *coder) flag(p *bool) {
 	if *p {
 		n = 1
 	}
-	*p = c.uvarint(n) == 1
+	if n = c.uvarint(n); c.reading {
+		*p = n == 1
+	}
 }
 
 // span is bytes with their length before them. What is read stays the reader's.

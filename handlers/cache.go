@@ -111,11 +111,12 @@ func (a *App) refresh(ctx context.Context, b events.Boundary) (uint64, error) {
 }
 
 func (a *App) catchUp(ctx context.Context, b events.Boundary, e *boundary) error {
+	keeper := a.keeper.Load()
 	if e.state == nil {
 		e.state = domain.Empty(b)
-		if a.keeper != nil && a.keeper.restore(ctx, a.log, b, e) {
+		if keeper.restore(ctx, a.log, b, e) {
 			e.loaded = true
-			a.keeper.note(b, e)
+			keeper.note(b, e)
 			return nil
 		}
 	}
@@ -127,7 +128,7 @@ func (a *App) catchUp(ctx context.Context, b events.Boundary, e *boundary) error
 		return fmt.Errorf("load %s: %w", b, err)
 	}
 	e.loaded = true
-	a.keeper.note(b, e)
+	keeper.note(b, e)
 	return nil
 }
 
@@ -175,7 +176,7 @@ func (a *App) applied(c events.Commit) {
 	if e.loaded && e.apply(c) != nil {
 		e.loaded = false
 	}
-	a.keeper.note(c.Boundary, e)
+	a.keeper.Load().note(c.Boundary, e)
 }
 
 // repeated finds what has been done under an idempotency key in a boundary.

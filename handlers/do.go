@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,7 +31,7 @@ type App struct {
 
 	follower follower
 	cache    *cache
-	keeper   *keeper // nil: no snapshots are kept
+	keeper   atomic.Pointer[keeper] // nil: no snapshots are kept
 	quiet    suppressed
 }
 

@@ -25,5 +25,5 @@ func (a *App) Dump(ctx context.Context, b events.Boundary) ([]byte, error) {
 
 // UseSnapshotsOf is UseSnapshots as a program of another format does it.
 func (a *App) UseSnapshotsOf(format int, s Snapshots) {
-	a.keeper = newKeeper(s, a.macs, a.logID, format)
+	a.keeper.Store(newKeeper(s, a.macs, a.logID, format))
 }

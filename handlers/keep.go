@@ -51,10 +51,10 @@ type keeper struct {
 	due map[events.Boundary]*boundary
 }
 
-// UseSnapshots loads boundaries from snapshots from now on. It has to come after Start and before anything that goes on
-// at the same time. KeepSnapshots makes them.
+// UseSnapshots loads boundaries from snapshots from now on. It has to come after Start. KeepSnapshots makes
+// them.
 func (a *App) UseSnapshots(s Snapshots) {
-	a.keeper = newKeeper(s, a.macs, a.logID, domain.SnapshotFormat)
+	a.keeper.Store(newKeeper(s, a.macs, a.logID, domain.SnapshotFormat))
 }
 
 func newKeeper(s Snapshots, macs MACs, log events.LogID, format int) *keeper {
@@ -100,6 +100,9 @@ func (k *keeper) note(b events.Boundary, e *boundary) {
 // restore loads a boundary from what is kept of it and the log's tail. It answers false, and leaves the boundary as it
 // was, when there is nothing that fits the log. The caller holds its lock.
 func (k *keeper) restore(ctx context.Context, log Log, b events.Boundary, e *boundary) bool {
+	if k == nil {
+		return false
+	}
 	s, is := k.load(ctx, b)
 	e.kept = is
 	if s == nil {
@@ -154,10 +157,10 @@ func (is *kept) remember(f domain.Folded, s sum) {
 
 // SaveSnapshots makes the snapshots that are due.
 func (a *App) SaveSnapshots(ctx context.Context) error {
-	if a.keeper == nil {
-		return nil
+	if k := a.keeper.Load(); k != nil {
+		return k.save(ctx)
 	}
-	return a.keeper.save(ctx)
+	return nil
 }
 
 // saving is a snapshot on its way.

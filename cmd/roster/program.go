@@ -31,6 +31,7 @@ import (
 	"roster/infra/nats"
 	"roster/infra/password"
 	"roster/infra/postgres/launch"
+	"roster/infra/postgres/snapshots"
 	"roster/infra/sealer"
 	"roster/infra/token"
 	"roster/infra/vault"
@@ -260,6 +261,8 @@ func (p *program) startDatabase(ctx context.Context) error {
 	}
 	p.onClose(func() error { p.pool.Close(); return nil })
 	p.lease = lease.New(p.pool, p.logger)
+	p.app.UseSnapshots(snapshots.New(p.pool))
+	p.parts = append(p.parts, part{"snapshots", p.app.KeepSnapshots})
 	return nil
 }
 
