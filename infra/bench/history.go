@@ -40,12 +40,9 @@ func (l *lab) aged(ctx context.Context, facts int) (*aged, error) {
 	}
 	a := &aged{portal: p, name: named(facts), firms: firms, loader: newLoader(p)}
 	for i := range firms {
-		records, err := p.log.Boundary(ctx, events.OfAccount(firms[i].id), 0)
-		if err != nil {
+		if err := a.loader.goOn(ctx, events.OfAccount(firms[i].id)); err != nil {
 			return nil, err
 		}
-		last := records[len(records)-1]
-		a.loader.prev[last.Boundary] = events.Prev{Pos: last.Pos, Hash: last.Hash()}
 	}
 	a.loader.at = events.TimeOf(time.Now().Add(-time.Minute))
 	if err := a.happen(ctx, facts, 1); err != nil {

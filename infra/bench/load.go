@@ -39,6 +39,16 @@ func newLoader(p *portal) *loader {
 	return &loader{p: p, at: events.TimeOf(time.Now().Add(-time.Hour)), prev: map[events.Boundary]events.Prev{}, in: map[events.Boundary]bool{}}
 }
 
+// goOn makes the loader go on where a boundary ends.
+func (l *loader) goOn(ctx context.Context, b events.Boundary) error {
+	records, err := l.p.log.Boundary(ctx, b, 0)
+	if err == nil && len(records) > 0 {
+		last := records[len(records)-1]
+		l.prev[b] = events.Prev{Pos: last.Pos, Hash: last.Hash()}
+	}
+	return err
+}
+
 // commit adds a commit to what is to be appended.
 func (l *loader) commit(ctx context.Context, b events.Boundary, by events.Actor, command string, facts ...events.Event) error {
 	if l.in[b] || len(l.pending) == batchOf {
