@@ -32,7 +32,7 @@ func where(p events.Place) seal.Where {
 func (s *Sealer) Seal(ctx context.Context, at events.Place, key events.KeyID, plain []byte) (events.Box, error) {
 	k, err := s.vault.Key(ctx, key)
 	if err != nil {
-		return events.Box{}, erased(err)
+		return events.Box{}, told(err)
 	}
 	return seal.Seal(s.rand, k, where(at), plain)
 }
@@ -44,7 +44,7 @@ func (s *Sealer) Open(ctx context.Context, at events.Place, b events.Box) (plain
 	case errors.Is(err, vault.ErrErased):
 		return nil, false, nil
 	case err != nil:
-		return nil, false, err
+		return nil, false, told(err)
 	}
 	plain, err = seal.Open(k, where(at), b)
 	return plain, err == nil, err
@@ -52,13 +52,14 @@ func (s *Sealer) Open(ctx context.Context, at events.Place, b events.Box) (plain
 
 // OriginKey is the key of a month that seals from where callers without a key of their own came.
 func (s *Sealer) OriginKey(ctx context.Context, month string) (events.KeyID, error) {
-	return s.vault.OriginKey(ctx, month)
+	k, err := s.vault.OriginKey(ctx, month)
+	return k, told(err)
 }
 
 // ClaimAddress answers the id and key of a normalised address, making them where there are none.
 func (s *Sealer) ClaimAddress(ctx context.Context, address string) (events.AddressID, events.KeyID, error) {
 	a, _, err := s.vault.ClaimAddress(ctx, address)
-	return a.ID, a.Key, erased(err)
+	return a.ID, a.Key, told(err)
 }
 
 // FindAddress answers found=false for an address never claimed, or erased.
@@ -67,7 +68,7 @@ func (s *Sealer) FindAddress(ctx context.Context, address string) (events.Addres
 	if errors.Is(err, vault.ErrErased) || errors.Is(err, vault.ErrBadAddress) {
 		return events.AddressID{}, events.KeyID{}, false, nil
 	}
-	return a.ID, a.Key, found, err
+	return a.ID, a.Key, found, told(err)
 }
 
 // NewUserKey makes the data key of a user about to be registered.
@@ -76,25 +77,26 @@ func (s *Sealer) NewUserKey(ctx context.Context, user events.UserID) (events.Key
 	if err != nil {
 		return events.KeyID{}, err
 	}
-	return k.ID(), s.vault.Put(ctx, k)
+	return k.ID(), told(s.vault.Put(ctx, k))
 }
 
 // PutPassword keeps a password's hash.
 func (s *Sealer) PutPassword(ctx context.Context, user events.UserID, hash string) (events.SecretID, error) {
-	return s.vault.PutSecret(ctx, vault.Owner{Type: vault.OwnerUser, ID: user.String()}, "password", []byte(hash))
+	id, err := s.vault.PutSecret(ctx, vault.Owner{Type: vault.OwnerUser, ID: user.String()}, "password", []byte(hash))
+	return id, told(err)
 }
 
 // Password answers a password's hash.
 func (s *Sealer) Password(ctx context.Context, id events.SecretID) (string, error) {
 	hash, err := s.vault.Secret(ctx, id)
-	return string(hash), erased(err)
+	return string(hash), told(err)
 }
 
 // Destroy makes keys, and the address entries that lead to them, unreadable for good.
 func (s *Sealer) Destroy(ctx context.Context, keys ...events.KeyID) error {
 	for _, k := range keys {
 		if err := s.vault.DestroyKey(ctx, k); err != nil {
-			return fmt.Errorf("destroy key %s: %w", k, err)
+			return fmt.Errorf("destroy key %s: %w", k, told(err))
 		}
 	}
 	return nil
@@ -102,7 +104,7 @@ func (s *Sealer) Destroy(ctx context.Context, keys ...events.KeyID) error {
 
 // DestroySecret makes a secret unreadable for good.
 func (s *Sealer) DestroySecret(ctx context.Context, id events.SecretID) error {
-	return s.vault.DestroySecret(ctx, id)
+	return told(s.vault.DestroySecret(ctx, id))
 }
 
 // OpenCommit opens a commit's facts and its origin. What has been erased reads so.
@@ -141,9 +143,13 @@ func (o Opener) Open(ctx context.Context, c events.Commit) (projections.Opened, 
 	return o.OpenCommit(ctx, c)
 }
 
-func erased(err error) error {
-	if errors.Is(err, vault.ErrErased) {
+// told is an error of the vault as those who ask for commands know it.
+func told(err error) error {
+	switch {
+	case errors.Is(err, vault.ErrErased):
 		return fmt.Errorf("%w: %w", handlers.ErrErased, err)
+	case errors.Is(err, vault.ErrAway):
+		return fmt.Errorf("%w: %w", handlers.ErrUnavailable, err)
 	}
 	return err
 }

@@ -35,6 +35,8 @@ var (
 	// ErrKeyring says that an entry was wrapped with a master key that our keyring does not have. A fault: the
 	// process must be started again with the newer keyring.
 	ErrKeyring = errors.New("vault entry needs another keyring")
+	// ErrAway says that the server did not answer. What was to be written may have been: writing it again is no harm.
+	ErrAway = errors.New("the vault's server did not answer")
 )
 
 // MaxCacheTTL is how long at most a process goes on using a key that another process has destroyed. The process
@@ -200,7 +202,7 @@ func (v *Vault) opened(ctx context.Context, subject string, m *jetstream.RawStre
 		return entry{}, false, nil
 	}
 	if err != nil {
-		return entry{}, false, fmt.Errorf("vault: reading %s: %w", subject, err)
+		return entry{}, false, fmt.Errorf("vault: reading %s: %w: %w", subject, ErrAway, err)
 	}
 	if err := v.onDisk(ctx, m.Sequence); err != nil {
 		return entry{}, false, err
@@ -224,7 +226,7 @@ func (v *Vault) put(ctx context.Context, subject string, prev uint64, r record) 
 		return true, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("vault: writing %s: %w", subject, err)
+		return false, fmt.Errorf("vault: writing %s: %w: %w", subject, ErrAway, err)
 	}
 	return false, v.onDisk(ctx, ack.Sequence)
 }
@@ -240,7 +242,7 @@ func (v *Vault) erase(ctx context.Context, seq uint64) error {
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil
 	}
-	return fmt.Errorf("vault: erasing message %d: %w", seq, failed)
+	return fmt.Errorf("vault: erasing message %d: %w: %w", seq, ErrAway, failed)
 }
 
 // erased waits until what was erased, here or by somebody else at the same time, is overwritten on disk.
