@@ -19,13 +19,16 @@ const (
 
 func cutAcks() Fault {
 	return Fault{Name: "cut-acks", Short: 320, Long: 20_000, Run: runCutAcks,
-		About: "connections reset after random bytes, either way; sent again under the same key at once, and after a second, three minutes and a day"}
+		About: "connections to the program, and of it to its log, reset after random bytes, either way; sent again under the same key at once, and after a second, three minutes and a day"}
 }
 
 func runCutAcks(ctx context.Context, l *Lab, rounds int) (Outcome, error) {
 	return inTurn(ctx, l, rounds, acksInOne,
-		way{"client", 1, func(ctx context.Context, l *Lab, name string, rounds int) (Outcome, error) {
+		way{"client", 3, func(ctx context.Context, l *Lab, name string, rounds int) (Outcome, error) {
 			return ackSite(ctx, l, name, rounds, l.NewSite, clientLink{})
+		}},
+		way{"log", 1, func(ctx context.Context, l *Lab, name string, rounds int) (Outcome, error) {
+			return ackSite(ctx, l, name, rounds, l.NewExternalSite, logLink{})
 		}})
 }
 
@@ -73,9 +76,9 @@ func (logLink) args(proxy string) []string        { return []string{"--nats", "n
 func (logLink) url(_ string, p *Program) string   { return p.URL }
 func (logLink) budget(chance *rand.Rand) (up, down int64) {
 	if chance.IntN(2) == 0 {
-		return int64(2000 + chance.IntN(60_000)), uncut
+		return int64(500 + chance.IntN(20_000)), uncut
 	}
-	return uncut, int64(2000 + chance.IntN(60_000))
+	return uncut, int64(500 + chance.IntN(20_000))
 }
 
 // acking is callers, and a connection that is cut.
@@ -199,6 +202,9 @@ func (c *acking) first(ctx context.Context, w *worker, n int, p *Program) {
 		w.steps = append(w.steps, s)
 		if w.send(ctx, through, s) == Unknown && s.Key != "" && w.rand.IntN(2) == 0 {
 			w.send(ctx, through, s)
+		}
+		if s.Final().Outcome == Unknown && c.Nats != nil { // else all are asked of a program that has no log
+			_ = Until(ctx, func() bool { return p.Client().As(c.Owner.Session).Get(ctx, "/v1/me", nil) == nil }) // an end is noticed above
 		}
 		w.learn(s)
 		c.mu.Lock()

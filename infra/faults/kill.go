@@ -22,8 +22,11 @@ func kill() Fault {
 
 func runKill(ctx context.Context, l *Lab, rounds int) (Outcome, error) {
 	return inTurn(ctx, l, rounds, killsInOne,
-		way{"embedded", 1, func(ctx context.Context, l *Lab, name string, rounds int) (Outcome, error) {
+		way{"embedded", 2, func(ctx context.Context, l *Lab, name string, rounds int) (Outcome, error) {
 			return killSite(ctx, l, name, rounds, l.NewSite)
+		}},
+		way{"external", 1, func(ctx context.Context, l *Lab, name string, rounds int) (Outcome, error) {
+			return killSite(ctx, l, name, rounds, l.NewExternalSite)
 		}})
 }
 
