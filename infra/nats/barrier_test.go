@@ -85,7 +85,7 @@ func TestFiles(t *testing.T) {
 			t.Errorf("synced %q, want %q", got, want)
 		}
 	}
-	above := []string{"msgs", "S", "streams", "$G", "jetstream", filepath.Base(f.root)}
+	above := []string{"S", "kept", "msgs", "S", "streams", "$G", "jetstream", filepath.Base(f.root)}
 	check := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -113,8 +113,8 @@ func TestFiles(t *testing.T) {
 	step("1.blk")
 	f.add(t, 2)
 	f.add(t, 3)
-	check(f.files.sync(false)) // a roll-over, or two: the old block too, and the directory
-	step("1.blk", "2.blk", "3.blk", "msgs")
+	check(f.files.sync(false))                                        // a roll-over, or two: the old block too, and the directory
+	step("1.blk", "2.blk", "3.blk", "1.blk.tmp", "2.blk.tmp", "msgs") // the old ones by their second links too
 	check(f.files.sync(false))
 	step("3.blk")
 	for _, n := range []int{1, 3} {
@@ -130,7 +130,7 @@ func TestFiles(t *testing.T) {
 	step("4.blk")
 	f.meanwhile = nil
 	check(f.files.sync(false))
-	step("4.blk", "5.blk", "msgs")
+	step("4.blk", "5.blk", "4.blk.tmp", "msgs")
 }
 
 // Who comes while a sync runs waits for the next, which serves all of them; who has seen nothing newer than the

@@ -17,7 +17,8 @@ const (
 
 // begin takes the mark of a clean end away. Where there is none and the power may have failed since, the short cuts of
 // all streams (index.db) go with it: one may know messages that their blocks have lost, none of them acknowledged, and
-// the server would leave a hole for them for ever. The blocks are the truth, and are read anew.
+// the server would leave a hole for them for ever. The blocks are the truth, and are read anew; of what was kept, first
+// of all, the blocks that had been on disk.
 //
 // A process that was killed on a machine that has run on since has lost nothing: whatever it had written is still what
 // the kernel shows, and its short cuts are as good as after a clean end.
@@ -39,7 +40,7 @@ func begin(dir string) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	case here == "" || here != string(before):
-		if err := withoutIndex(dir); err != nil {
+		if err := errors.Join(putBack(dir), mendConsumers(dir), withoutIndex(dir)); err != nil {
 			return err
 		}
 	}

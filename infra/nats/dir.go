@@ -80,9 +80,12 @@ func reason(err error) error {
 
 func usedBytes(dir string) (int64, error) {
 	var sum int64
-	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
+		}
+		if path == filepath.Join(dir, keptBelow) {
+			return fs.SkipDir // what stands there stands in a stream too
 		}
 		if d.Type().IsRegular() {
 			info, err := d.Info()

@@ -13,8 +13,7 @@ import (
 // ext4Magic is what statfs says of ext4.
 const ext4Magic = 0xEF53
 
-// canGroup says whether group commit keeps its promise on a directory: on ext4, where it was tried, and where a file
-// that is renamed over another has its contents written first (the server compacts blocks that way).
+// canGroup says whether group commit keeps its promise on a directory: on ext4, where it was tried.
 func canGroup(dir string) (bool, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(dir, &st); err != nil {

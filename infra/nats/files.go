@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -22,6 +23,7 @@ const (
 type files struct {
 	root   string // the server's directory
 	stream string // the stream's
+	kept   string // where second links stand, see keep
 	newest int    // number of the newest block that has been synced; 0: none
 	// held is the newest block as it was synced last. It stays open, so that no other file can pass for it.
 	held *os.File
@@ -30,7 +32,8 @@ type files struct {
 }
 
 func newFiles(root, stream string) *files {
-	return &files{root: root, stream: filepath.Join(root, filepath.FromSlash(streamsBelow), stream), data: syncData, all: syncAll}
+	return &files{root: root, stream: filepath.Join(root, filepath.FromSlash(streamsBelow), stream),
+		kept: filepath.Join(root, keptBelow, stream), data: syncData, all: syncAll}
 }
 
 // sync puts on disk what has been appended since the last sync; with whole, everything that there is.
@@ -77,7 +80,11 @@ func (f *files) tail() error {
 		}
 		fresh = fresh || other
 	}
-	f.newest = last
+	for ; f.newest < last; f.newest++ { // it grows no more
+		if err := f.keep(f.block(f.newest)); err != nil {
+			return err
+		}
+	}
 	if !fresh {
 		return nil
 	}
@@ -118,7 +125,8 @@ func (f *files) whole() error {
 		return err
 	}
 	for _, name := range []string{"meta.inf", "meta.sum"} {
-		if err := f.all(filepath.Join(f.stream, name)); err != nil {
+		name = filepath.Join(f.stream, name)
+		if err := errors.Join(f.all(name), f.keep(name)); err != nil {
 			return err
 		}
 	}
@@ -127,6 +135,7 @@ func (f *files) whole() error {
 	if err != nil {
 		return err
 	}
+	var blocks []int // as they are now: after a cut, one that was older may be the newest
 	for _, e := range entries {
 		number, ok := strings.CutSuffix(e.Name(), blockSuffix)
 		n, err := strconv.Atoi(number)
@@ -138,6 +147,21 @@ func (f *files) whole() error {
 			return err
 		}
 		f.newest = max(f.newest, n)
+		blocks = append(blocks, n)
+	}
+	last := 0
+	if len(blocks) > 0 {
+		last = slices.Max(blocks)
+	}
+	for _, n := range blocks {
+		if n < last {
+			if err := f.keep(f.block(n)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := f.forget(last); err != nil {
+		return err
 	}
 	// From the files upwards: a directory's entry counts once what it names is there.
 	for dir := msgs; ; dir = filepath.Dir(dir) {
