@@ -36,10 +36,31 @@ func operatorKey(dir string) (key, path string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	if err := os.WriteFile(path, []byte(key+"\n"), 0o600); err != nil {
+	if err := keepKey(path, key); err != nil {
 		return "", "", fmt.Errorf("keep the operator's key: %w", err)
 	}
 	return key, path, nil
+}
+
+// keepKey writes the key down, all or nothing, on disk on return: the log is about to know it.
+func keepKey(path, key string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".operator-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(key + "\n")
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // knowOperator writes the key's hash down, once, and answers the key's id.
