@@ -16,7 +16,7 @@ import (
 // tryFaults runs faults in their long form, or lists them.
 func tryFaults(ctx context.Context, d *dev, args []string) (err error) {
 	var o faults.Options
-	rounds, list, record := 0, false, false
+	rounds, list, record, seeded := 0, false, false, false
 	flags := flag.NewFlagSet("faults", flag.ContinueOnError)
 	flags.SetOutput(d.err)
 	flags.IntVar(&rounds, "rounds", 0, "how many times; the long form of each fault unless given")
@@ -24,11 +24,15 @@ func tryFaults(ctx context.Context, d *dev, args []string) (err error) {
 	flags.Uint64Var(&o.Seed, "seed", uint64(time.Now().UnixNano()), "makes the same choices again")
 	flags.BoolVar(&record, "record", false, "append a line for each fault to infra/faults/RESULTS.md")
 	flags.BoolVar(&list, "list", false, "list the faults")
+	flags.BoolVar(&seeded, "seeded", false, "plant bugs, those named or all, and demand that the faults catch them")
 	names, err := parseMixed(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
 		return errFailed // it has said why
+	}
+	if o.Root, o.Log = d.root, d.err; seeded {
+		return trySeeds(ctx, d, o, names)
 	}
 	chosen, err := faults.Find(names...)
 	if err != nil {
@@ -40,7 +44,6 @@ func tryFaults(ctx context.Context, d *dev, args []string) (err error) {
 		}
 		return nil
 	}
-	o.Root, o.Log = d.root, d.err
 	lab, err := faults.NewLab(ctx, o)
 	if err != nil {
 		return err
@@ -69,6 +72,36 @@ func tryFaults(ctx context.Context, d *dev, args []string) (err error) {
 				return err
 			}
 		}
+	}
+	if failed {
+		return errFailed
+	}
+	return nil
+}
+
+// trySeeds plants bugs, one after the other. Each that is not caught, or cannot be planted any more, is a failure.
+func trySeeds(ctx context.Context, d *dev, o faults.Options, names []string) error {
+	seeds, err := faults.Seeds(d.root, names...)
+	if err != nil {
+		return err
+	}
+	o.Short = true
+	failed := false
+	for _, s := range seeds {
+		began := time.Now()
+		how, err := s.Try(ctx, o)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		verdict := "caught"
+		switch {
+		case err != nil:
+			failed, verdict, how = true, "FAILED", err.Error()
+		case how == "":
+			failed, verdict, how = true, "NOT caught", s.About
+		}
+		how, _, _ = strings.Cut(how, "\n")
+		d.say("%-22s %-10s %4.0fs  %.160s", s.Name, verdict, time.Since(began).Seconds(), how)
 	}
 	if failed {
 		return errFailed

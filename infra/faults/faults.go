@@ -24,7 +24,7 @@ type Fault struct {
 }
 
 // All lists the faults.
-func All() []Fault { return []Fault{kill(), cutAcks()} }
+func All() []Fault { return []Fault{kill(), powerCut(), cutAcks()} }
 
 // Find answers the faults of these names in the order of All; all of them for none.
 func Find(names ...string) ([]Fault, error) {
@@ -46,6 +46,14 @@ func Find(names ...string) ([]Fault, error) {
 		}
 	}
 	return found, nil
+}
+
+// ErrBroken says that a promise was broken, as opposed to a round that could not be done.
+var ErrBroken = errors.New("a promise is broken")
+
+// broken is such an error.
+func broken(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrBroken, fmt.Errorf(format, args...))
 }
 
 // Outcome is what came of the rounds. Commands are counted by the last answer to them.
@@ -136,7 +144,7 @@ func (v *Verdict) say(format string, args ...any) {
 	v.wrong = append(v.wrong, fmt.Sprintf(format, args...))
 }
 
-// Err is what was found, nil for nothing.
+// Err is what was found, an ErrBroken, or nil for nothing.
 func (v *Verdict) Err() error {
 	const most = 20
 	if len(v.wrong) == 0 {
@@ -146,5 +154,5 @@ func (v *Verdict) Err() error {
 	if more := len(v.wrong) - most; more > 0 {
 		text += fmt.Sprintf("\nand %d more", more)
 	}
-	return errors.New(text)
+	return fmt.Errorf("%w:\n%s", ErrBroken, text)
 }

@@ -43,7 +43,7 @@ func (s *Site) Judge(ctx context.Context, p *Program, steps []*Step) (Outcome, e
 	h.CheckChain(v)
 	h.CheckFeed(v, seen.users.position)
 	fold := h.checkLists(v, h.CheckSteps(v, steps, s.From), seen, s.Account)
-	s.Mails.check(v, fold)
+	s.Mails.check(v, fold, h)
 	err = s.WithDatabase(ctx, func(conn *pgx.Conn) error {
 		return errors.Join(h.CheckArchive(ctx, v, conn, seen.users.position), checkOutbox(ctx, v, conn, fold, seen.users.position))
 	})

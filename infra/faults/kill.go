@@ -12,6 +12,7 @@ import (
 
 const (
 	killCallers = 16
+	mailsAtOnce = 4   // that a mailer is sending
 	killsInOne  = 125 // of one site, before it is judged and another one made
 )
 
@@ -66,6 +67,9 @@ func killSite(ctx context.Context, l *Lab, name string, rounds int, newSite site
 		return o, err
 	}
 	o, err = site.Judge(ctx, k.running, k.load.Steps())
+	if repeated, most := site.Mails.repeated(), rounds*mailsAtOnce; err == nil && repeated > most {
+		err = broken("%d mails came again after %d kills: a kill lets at most %d come again", repeated, rounds, mailsAtOnce)
+	}
 	o.Rounds = rounds
 	for what, n := range k.kills {
 		o.Count("kills of "+what, n)
@@ -135,7 +139,7 @@ func (k *killing) start(ctx context.Context) error {
 	}
 	p, err := k.Start(ctx)
 	if err != nil {
-		return err
+		return broken("the program does not start after a kill: %w", err)
 	}
 	k.running = p
 	k.load.Open(p.URL)

@@ -27,6 +27,7 @@ type Load struct {
 	workers []*worker
 	working sync.WaitGroup
 	stop    context.CancelFunc
+	adjust  func(*Step) // changes what a caller is about to ask; nil: nothing
 
 	mu      sync.Mutex
 	at      *place
@@ -173,6 +174,9 @@ func (w *worker) work(ctx context.Context) {
 				return
 			}
 			s := w.choose()
+			if w.adjust != nil {
+				w.adjust(s)
+			}
 			w.steps = append(w.steps, s)
 			if w.send(ctx, at, s) == Unknown {
 				if s.Key != "" {

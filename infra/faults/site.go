@@ -90,6 +90,18 @@ func (l *Lab) settle(ctx context.Context, s *Site, members int, args ...string) 
 	return s, nil
 }
 
+// twin is the same site on a copy of its data, with a mail server of its own that has accepted the same.
+func (s *Site) twin(data string) (*Site, error) {
+	mails, err := newMails()
+	if err != nil {
+		return nil, err
+	}
+	s.lab.OnClose(mails.close)
+	mails.accepted = s.Mails.Accepted()
+	return &Site{Portal: s.Portal, Data: data, Mails: mails, From: s.From, lab: s.lab,
+		args: append([]string{"--smtp", mails.URL}, s.args[2:]...)}, nil
+}
+
 // Serve says how the program is started on the site, with more arguments.
 func (s *Site) Serve(args ...string) Serve {
 	return Serve{Data: s.Data, Args: append(append([]string{}, s.args...), args...)}
