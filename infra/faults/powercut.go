@@ -353,12 +353,10 @@ func (c *outage) erasing(ctx context.Context, p *Program) (wait func()) {
 		for {
 			name := "gone" + strings.ToLower(cryptorand.Text())
 			email := name + "@gone.example"
-			if err := operator.Post(ctx, "/v1/accounts/"+made.ID+"/invitations", M{"emails": []string{email}, "roles": []string{"viewer"}}, nil); err != nil {
-				c.lab.Say("DEBUG %v", err)
+			if operator.Post(ctx, "/v1/accounts/"+made.ID+"/invitations", M{"emails": []string{email}, "roles": []string{"owner"}}, nil) != nil {
 				return
 			}
-			if err := operator.Post(ctx, "/v1/operator/erase", M{"email": email}, nil); err != nil {
-				c.lab.Say("DEBUG %v", err)
+			if operator.Post(ctx, "/v1/operator/erase", M{"email": email}, nil) != nil {
 				return
 			}
 			c.erased = append(c.erased, name)
