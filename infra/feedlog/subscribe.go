@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	ackWait   = 10 * time.Second // after which an event that nobody confirmed comes again
+	ackWait   = 3 * time.Second // after which an event comes again that nobody confirms or says to be working on
+	working   = time.Second     // between two such words
 	minPause  = 50 * time.Millisecond
 	maxPause  = 5 * time.Second
 	heartbeat = time.Second
@@ -25,8 +26,7 @@ const (
 //
 // fn is told an event's CloudEvents attributes by name ("id", "type", "source"…), "sequence" (in the feed) and
 // "position" and "index" (in the log), and its data. Where it fails, it is called again with the same event, later
-// each time, and no other event comes before. An event may come again after a crash, or when fn takes longer than 10
-// seconds. One process at a time should subscribe under one name.
+// each time, and no other event comes before. An event may come again after a crash, three seconds later. One process at a time should subscribe under one name.
 func (f *Feed) Subscribe(ctx context.Context, durable string, filter []string, fn func(ctx context.Context, attributes map[string]string, data []byte) error) error {
 	wait := minPause
 	for {
@@ -94,6 +94,7 @@ func (f *Feed) handle(ctx context.Context, m jetstream.Msg, fn func(context.Cont
 	if err != nil {
 		return err
 	}
+	defer keep(m)()
 	for wait := minPause; ; wait = min(2*wait, maxPause) {
 		if ctx.Err() == nil {
 			if err = fn(ctx, attributes, m.Data()); err == nil {
@@ -103,11 +104,27 @@ func (f *Feed) handle(ctx context.Context, m jetstream.Msg, fn func(context.Cont
 		if ctx.Err() != nil {
 			return errors.Join(ctx.Err(), m.Nak())
 		}
-		if err := m.InProgress(); err != nil {
-			return err
-		}
 		_ = pause(ctx, wait) // an end is noticed above
 	}
+}
+
+// keep says that an event is being worked on, until end is called.
+func keep(m jetstream.Msg) (end func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(working)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				_ = m.InProgress() // without a connection the event comes again
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
 }
 
 // attributesOf reads the headers of an event.
