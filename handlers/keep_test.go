@@ -58,7 +58,7 @@ func newKept(b *bench) *keptBench {
 func (k *keptBench) process() *handlers.App {
 	k.Helper()
 	app := k.another(handlers.Config{Log: counted{k.log, k.read}})
-	app.UseSnapshots(snapshots.New(k.pool))
+	app.UseSnapshots(snapshots.New(k.pool, time.Minute))
 	return app
 }
 
@@ -229,7 +229,7 @@ func TestSnapshotsOfOthers(t *testing.T) {
 	k := newKept(newBench(t))
 	account, ann := k.staffed()
 	k.busy(k.app, account, ann, 40)
-	store := snapshots.New(k.pool)
+	store := snapshots.New(k.pool, time.Minute)
 
 	format := k.another(handlers.Config{Log: counted{k.log, k.read}})
 	format.UseSnapshotsOf(domain.SnapshotFormat+1, store)
@@ -340,7 +340,7 @@ func TestSnapshotsAway(t *testing.T) {
 	k.busy(k.app, account, ann, 20)
 	nowhere := pool(t, "postgres://nobody@127.0.0.1:1/none?connect_timeout=1")
 	app := k.another(handlers.Config{})
-	app.UseSnapshots(snapshots.New(nowhere))
+	app.UseSnapshots(snapshots.New(nowhere, snapshots.AnswerWithin))
 	began := time.Now()
 	k.busy(app, account, ann, 20)
 	if took := time.Since(began); took > 5*time.Second {

@@ -261,7 +261,7 @@ func (p *program) startDatabase(ctx context.Context) error {
 	}
 	p.onClose(func() error { p.pool.Close(); return nil })
 	p.lease = lease.New(p.pool, p.logger)
-	p.app.UseSnapshots(snapshots.New(p.pool))
+	p.app.UseSnapshots(snapshots.New(p.pool, snapshots.AnswerWithin))
 	p.parts = append(p.parts, part{"snapshots", p.app.KeepSnapshots})
 	return nil
 }

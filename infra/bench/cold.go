@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -51,7 +52,7 @@ func (p *portal) bothWays(ctx context.Context, pool *pgxpool.Pool, name string, 
 	if err != nil {
 		return both, err
 	}
-	fromRows.UseSnapshots(snapshots.New(pool))
+	fromRows.UseSnapshots(snapshots.New(pool, time.Minute))
 	for _, id := range accounts { // what is long and comes from the log is made
 		if _, _, err := fromRows.Account(ctx, id); err != nil {
 			return both, err

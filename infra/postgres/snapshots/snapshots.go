@@ -16,10 +16,11 @@ import (
 	"roster/handlers"
 )
 
+// AnswerWithin is how long the database may take for the first row, and for each thousand more: whoever waits can read
+// the log instead.
+const AnswerWithin = 300 * time.Millisecond
+
 const (
-	// answerWithin is how long the database may take for the first row, and for each thousand more: whoever waits can
-	// read the log instead.
-	answerWithin = 300 * time.Millisecond
 	// restFor is how long it is not asked again once it has not answered.
 	restFor = time.Second
 	// saveWithin is how long a transaction may take.
@@ -53,15 +54,19 @@ var ErrAway = errors.New("the database is away")
 
 // Snapshots implements handlers.Snapshots.
 type Snapshots struct {
-	pool *pgxpool.Pool
-	made atomic.Bool
-	away atomic.Int64 // until when it is not asked, in nanoseconds of the system's clock
+	pool   *pgxpool.Pool
+	within time.Duration
+	made   atomic.Bool
+	away   atomic.Int64 // until when it is not asked, in nanoseconds of the system's clock
 }
 
 var _ handlers.Snapshots = (*Snapshots)(nil)
 
-// New makes Snapshots over a pool. The tables are made when something is saved first, so that the database may be away.
-func New(pool *pgxpool.Pool) *Snapshots { return &Snapshots{pool: pool} }
+// New makes Snapshots over a pool that answers within a time such as AnswerWithin, or counts as away. The tables are
+// made when something is saved first, so that it may be.
+func New(pool *pgxpool.Pool, within time.Duration) *Snapshots {
+	return &Snapshots{pool: pool, within: within}
+}
 
 // make makes the tables where there are none.
 func (s *Snapshots) make(ctx context.Context) error {
@@ -89,9 +94,9 @@ func (s *Snapshots) Load(ctx context.Context, b events.Boundary, entry func(part
 	}
 	asking, cancel := context.WithCancel(ctx)
 	defer cancel()
-	late := time.AfterFunc(answerWithin, cancel)
+	late := time.AfterFunc(s.within, cancel)
 	defer late.Stop()
-	head, err := s.load(asking, b, entry, func() { late.Reset(answerWithin) })
+	head, err := s.load(asking, b, entry, func() { late.Reset(s.within) })
 	switch {
 	case noTable(err):
 		return nil, nil
@@ -168,7 +173,8 @@ func heads(ctx context.Context, tx pgx.Tx, list []handlers.KeptChange, done []bo
 		kind, id, h := string(c.Boundary.Kind), [16]byte(c.Boundary.ID), c.Head
 		var q *pgx.QueuedQuery
 		if c.Was == [32]byte{} {
-			q = batch.Queue(`INSERT INTO roster.snapshots (kind, id, pos, tag, head) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
+			q = batch.Queue(`INSERT INTO roster.snapshots AS s (kind, id, pos, tag, head) VALUES ($1, $2, $3, $4, $5)
+				ON CONFLICT (kind, id) DO UPDATE SET pos = excluded.pos, tag = excluded.tag, head = excluded.head WHERE length(s.tag) <> 32`,
 				kind, id, int64(h.Pos), h.Tag[:], h.Bytes)
 		} else {
 			q = batch.Queue(`UPDATE roster.snapshots SET pos = $3, tag = $4, head = $5 WHERE kind = $1 AND id = $2 AND tag = $6`,
