@@ -66,7 +66,7 @@ func groups() []group {
 		{"projections/catch-up", "all four read models from position 0, beside COPY of as many rows", catchUp},
 		{"user-list", "pages of the user list over HTTP, beside the bare SQL for the same rows", userList},
 		{"visible", "from a command's acknowledgement until the read models answer with it", visible},
-		{"history", "command, check and projection with a short history and one ten times as long, in turns", history},
+		{"history", "command, check and projection with a short history and longer ones, in turns", history},
 		{"cold", "an account that is not in memory, loaded from the log and from its snapshot: a log ten times as long, many members", cold},
 		{"start", "until log, vault and App are ready, after a clean stop and after kill -9", starts},
 	}

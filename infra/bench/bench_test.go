@@ -63,9 +63,9 @@ func TestEveryRow(t *testing.T) {
 		}
 	}
 	for name, base := range map[string]string{
-		"commands/in-process/1": "postgres/append", "commands/in-process/16": "postgres/append", "commands/in-process/64": "postgres/append",
+		"commands/in-process/1": "postgres/append", "commands/in-process/4": "postgres/append", "commands/in-process/256": "postgres/append", "commands/in-process/16": "postgres/append", "commands/in-process/64": "postgres/append",
 		"commands/in-process/64/ordered": "postgres/ordered", "commands/in-process/1/fsync": "disk/fsync",
-		"commands/http/1": "http/empty", "commands/http/16": "http/empty", "commands/http/64": "http/empty",
+		"commands/http/1": "http/empty", "commands/http/16": "http/empty", "commands/http/64": "http/empty", "commands/http/64/half": "http/empty", "commands/http/256": "http/empty",
 		"commands/one-account/64": "postgres/one-stream", "commands/members/10": "", "commands/members/200": "commands/members/10",
 		"check/warm": "postgres/select", "check/warm/map": "memory/map", "projections/catch-up": "postgres/copy",
 		"user-list/http/first-page/16": "user-list/sql", "user-list/http/deep-page/16": "user-list/sql", "user-list/http/search/16": "user-list/sql",

@@ -15,7 +15,7 @@ const manyAccounts = 1024
 
 func (l *lab) accounts() int {
 	if l.o.small {
-		return 128
+		return 256 // one for each caller
 	}
 	return manyAccounts
 }
@@ -79,8 +79,16 @@ func (p *portal) typical(ctx context.Context, f *firm) ([]byte, error) {
 	return records[0].Payload, nil
 }
 
-// callersOf are the numbers of callers that rows are measured for.
-func callersOf() []int { return []int{1, 16, 64} }
+// callersOf are the numbers of callers that rows are measured for, and for which part of the time: the ones without a
+// goal are there for the curve.
+func callersOf() []crowding {
+	return []crowding{{1, 0.5}, {4, 0.25}, {16, 0.25}, {64, 1}, {256, 0.25}}
+}
+
+type crowding struct {
+	callers int
+	share   float64
+}
 
 func inProcess(ctx context.Context, l *lab) error {
 	p, err := l.portal(ctx)
@@ -100,33 +108,40 @@ func inProcess(ctx context.Context, l *lab) error {
 		return err
 	}
 	rate := perSecond("commands/s")
-	for _, callers := range callersOf() {
+	for _, c := range callersOf() {
+		callers := c.callers
 		name := fmt.Sprintf("commands/in-process/%d", callers)
 		if !l.wanted(name) {
 			continue
 		}
-		list := []contestant{p.commands(name, firms, callers), s.appending("postgres/append", plainSQL, callers), s.appending("postgres/ordered", orderedSQL, callers)}
-		list[2].share = 0.5
-		if callers == 1 {
+		list := []contestant{p.commands(name, firms, callers), s.appending("postgres/append", plainSQL, callers)}
+		list[0].share, list[1].share = c.share, c.share
+		switch callers {
+		case 64:
+			ordered := s.appending("postgres/ordered", orderedSQL, callers)
+			ordered.share = c.share / 2
+			list = append(list, ordered)
+		case 1:
 			sync, err := l.syncing("disk/fsync", payload)
 			if err != nil {
 				return err
 			}
-			sync.share = 0.5
+			sync.share = c.share / 2
 			list = append(list, sync)
 		}
 		got, err := l.race(ctx, list...)
 		if err != nil {
 			return err
 		}
-		plain, ordered := goal{}, goal{}
-		if callers == 64 {
-			plain, ordered = atLeastTimes(1.5), atLeastTimes(10)
-		}
-		l.row(rate.row(name, got[0], &got[1], plain))
-		l.row(rate.row(name+"/ordered", got[0], &got[2], ordered))
-		if callers == 1 {
-			l.row(p99("ms p99", 1).row(name+"/fsync", got[0], &got[3], atMostTimes(2)))
+		switch callers {
+		case 64:
+			l.row(rate.row(name, got[0], &got[1], atLeastTimes(1.5)))
+			l.row(rate.row(name+"/ordered", got[0], &got[2], atLeastTimes(10)))
+		case 1:
+			l.row(rate.row(name, got[0], &got[1], goal{}))
+			l.row(p99("ms p99", 1).row(name+"/fsync", got[0], &got[2], atMostTimes(2)))
+		default:
+			l.row(rate.row(name, got[0], &got[1], goal{}))
 		}
 	}
 	return nil
@@ -180,7 +195,7 @@ func members(ctx context.Context, l *lab) error {
 		return err
 	}
 	var list []contestant
-	sizes := []int{few, l.o.Scale}
+	sizes := []int{few, min(l.o.Scale, 100_000)}
 	for _, n := range sizes {
 		crowd, err := p.firmOf(ctx, n)
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 	"roster/projections"
 )
 
-// historyFirms is how many accounts a history is spread over, the same number in both: only how much has happened to
+// historyFirms is how many accounts a history is spread over, the same number in all: only how much has happened to
 // each differs.
 const historyFirms = 64
 
@@ -27,8 +27,8 @@ type aged struct {
 	models *projections.Runner
 }
 
-// aged makes a portal with as many facts behind it, one to a commit as commands write them. The long one has ten
-// times as many commits in each account.
+// aged makes a portal with as many facts behind it, one to a commit as commands write them: a history ten times as
+// long has ten times as many commits in each account.
 func (l *lab) aged(ctx context.Context, facts int) (*aged, error) {
 	p, err := l.portal(ctx)
 	if err != nil {
@@ -82,22 +82,22 @@ func (a *aged) projecting(ctx context.Context) (time.Duration, error) {
 }
 
 func history(ctx context.Context, l *lab) error {
-	var both []*aged
-	for _, facts := range []int{l.o.Scale / 10, l.o.Scale} {
+	var ages []*aged
+	for _, facts := range lengths(l.o.Scale) {
 		a, err := l.aged(ctx, facts)
 		if err != nil {
 			return err
 		}
-		both = append(both, a)
+		ages = append(ages, a)
 	}
 	// The projection first: what it is measured with is written past the Apps, which have not looked at these
 	// accounts yet.
-	if l.wantedOf(both, "projection") {
-		if err := l.projectedInTurns(ctx, both); err != nil {
+	if l.wantedOf(ages, "projection") {
+		if err := l.projectedInTurns(ctx, ages); err != nil {
 			return err
 		}
 	}
-	for _, a := range both { // an account is read once, however long its history; what is measured comes after that
+	for _, a := range ages { // an account is read once, however long its history; what is measured comes after that
 		for i := range a.firms {
 			if err := a.check(ctx, &a.firms[i]); err != nil {
 				return err
@@ -112,11 +112,11 @@ func history(ctx context.Context, l *lab) error {
 		{"command", p50("ms p50", 1), func(a *aged, name string) contestant { return a.commands(name, a.firms, 16) }},
 		{"check", p50("µs p50", 1000), func(a *aged, name string) contestant { return a.checking(name, a.firms) }},
 	} {
-		if !l.wantedOf(both, what.name) {
+		if !l.wantedOf(ages, what.name) {
 			continue
 		}
 		var list []contestant
-		for _, a := range both {
+		for _, a := range ages {
 			list = append(list, what.of(a, fmt.Sprintf("history/%s/%s", a.name, what.name)))
 		}
 		got, err := l.race(ctx, list...)
@@ -128,26 +128,26 @@ func history(ctx context.Context, l *lab) error {
 	return nil
 }
 
-func (l *lab) wantedOf(both []*aged, what string) bool {
-	return slices.ContainsFunc(both, func(a *aged) bool { return l.wanted("history/" + a.name + "/" + what) })
+func (l *lab) wantedOf(ages []*aged, what string) bool {
+	return slices.ContainsFunc(ages, func(a *aged) bool { return l.wanted("history/" + a.name + "/" + what) })
 }
 
-func (l *lab) projectedInTurns(ctx context.Context, both []*aged) error {
+func (l *lab) projectedInTurns(ctx context.Context, ages []*aged) error {
 	rounds, _ := turnsOf(l.o.Seconds)
-	got := make([]outcome, len(both))
+	got := make([]outcome, len(ages))
 	for round := -1; round < rounds; round++ {
-		for i := range both {
+		for i := range ages {
 			if round%2 != 0 {
-				i = len(both) - 1 - i
+				i = len(ages) - 1 - i
 			}
-			name := fmt.Sprintf("history/%s/projection", both[i].name)
+			name := fmt.Sprintf("history/%s/projection", ages[i].name)
 			if got[i].took == nil {
 				got[i] = outcome{name: name, took: new(spread)}
 			}
 			if l.aside(name) {
 				continue
 			}
-			took, err := both[i].projecting(ctx)
+			took, err := ages[i].projecting(ctx)
 			if err != nil {
 				return err
 			}
@@ -163,31 +163,39 @@ func (l *lab) projectedInTurns(ctx context.Context, both []*aged) error {
 	return nil
 }
 
-// trend reports a short and a long history. There is none when the median of what the long one took more, turn by
+// lengths are the histories that are compared: of the scale, a tenth of it and, where that is still long, a hundredth.
+func lengths(scale int) []int {
+	if scale < 1_000_000 {
+		return []int{scale / 10, scale}
+	}
+	return []int{scale / 100, scale / 10, scale}
+}
+
+// trend reports histories beside the shortest. There is none when the median of what a longer one took more, turn by
 // turn, is within what the turns of either differ among themselves.
 func (l *lab) trend(m measure, got []outcome) {
-	if got[0].count == 0 || got[1].count == 0 { // one was measured alone
-		for _, o := range got {
-			l.row(m.row(o.name, o, nil, goal{}))
+	short := got[0]
+	l.row(m.row(short.name, short, nil, goal{}))
+	for _, long := range got[1:] {
+		if short.count == 0 || long.count == 0 { // measured alone
+			l.row(m.row(long.name, long, nil, goal{}))
+			continue
 		}
-		return
+		var noise float64
+		for _, o := range []outcome{short, long} {
+			low, high := m.ends(o)
+			noise = max(noise, (high-low)/2/m.of(o))
+		}
+		var more []float64
+		for i, t := range long.turns {
+			more = append(more, m.turn(t)/m.turn(short.turns[i]))
+		}
+		slices.Sort(more)
+		row := m.row(long.name, long, &short, goal{})
+		row.Ratio = more[len(more)/2]
+		g := atMostTimes(1 + noise)
+		g.text = fmt.Sprintf("≤ %.3g × the shortest (its own spread)", 1+noise)
+		g.judge(&row)
+		l.row(row)
 	}
-	var noise float64
-	var more []float64
-	for _, o := range got {
-		low, high := m.ends(o)
-		noise = max(noise, (high-low)/2/m.of(o))
-	}
-	for i, t := range got[1].turns {
-		more = append(more, m.turn(t)/m.turn(got[0].turns[i]))
-	}
-	slices.Sort(more)
-	short := m.row(got[0].name, got[0], nil, goal{})
-	long := m.row(got[1].name, got[1], &got[0], goal{})
-	long.Ratio = more[len(more)/2]
-	g := atMostTimes(1 + noise)
-	g.text = fmt.Sprintf("≤ %.3g × the short one (its own spread)", 1+noise)
-	g.judge(&long)
-	l.row(short)
-	l.row(long)
 }

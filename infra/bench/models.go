@@ -161,7 +161,7 @@ func visible(ctx context.Context, l *lab) error {
 		wait []string
 		goal goal
 	}{
-		{"visible/p99", 200, []string{"user_list"}, atMost(50, "ms")},
+		{"visible/p99", 500, []string{"user_list"}, atMost(50, "ms")},
 		{"visible/all/p99", 500, modelNames(), atMost(50, "ms")},
 	} {
 		if !l.wanted(c.name) {

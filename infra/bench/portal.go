@@ -50,7 +50,7 @@ func openPortal(ctx context.Context, dir string) (_ *portal, ready time.Duration
 	if p.keys, _, err = keyring.Load(filepath.Join(dir, "keyring.json"), "", time.Now()); err != nil {
 		return nil, 0, err
 	}
-	server, err := nats.Embedded(ctx, nats.Config{Dir: filepath.Join(dir, "log")})
+	server, err := nats.Embedded(ctx, nats.Config{Dir: filepath.Join(dir, "log"), GroupCommit: true})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -59,7 +59,7 @@ func openPortal(ctx context.Context, dir string) (_ *portal, ready time.Duration
 	if err != nil {
 		return nil, 0, err
 	}
-	if p.log, err = eventlog.Open(ctx, conn, "roster", eventlog.SoleWriter()); err != nil {
+	if p.log, err = eventlog.Open(ctx, conn, "roster", eventlog.SoleWriter(), eventlog.OnDisk(server)); err != nil {
 		return nil, 0, err
 	}
 	p.closers = append(p.closers, func() error { p.log.Close(); return nil })
@@ -67,7 +67,7 @@ func openPortal(ctx context.Context, dir string) (_ *portal, ready time.Duration
 	if err != nil {
 		return nil, 0, err
 	}
-	if p.vault, err = vault.Open(ctx, js, p.keys, vault.Options{Name: "roster", Rand: rand.Reader}); err != nil {
+	if p.vault, err = vault.Open(ctx, js, p.keys, vault.Options{Name: "roster", Rand: rand.Reader, Disk: server}); err != nil {
 		return nil, 0, err
 	}
 	p.sealer = sealer.New(p.vault, rand.Reader)
