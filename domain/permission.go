@@ -129,9 +129,11 @@ func covered(g events.Grant, held []events.Grant) bool {
 	if grantsOwn(one) && !grantsOwn(held) {
 		return false
 	}
-	for _, p := range append(append(OwnPermissions(), anyModule, anyReading), g.Permissions...) {
-		if grantsHold(one, p) && !grantsHold(held, p) {
-			return false
+	for _, list := range [...][]Permission{OwnPermissions(), {anyModule, anyReading}, g.Permissions} {
+		for _, p := range list {
+			if grantsHold(one, p) && !grantsHold(held, p) {
+				return false
+			}
 		}
 	}
 	return true

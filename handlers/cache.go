@@ -79,6 +79,20 @@ func (a *App) now(ctx context.Context, b events.Boundary) (snapshot, error) {
 	return s, err
 }
 
+// warm is the boundary as it stands in memory, where that is as the log has it; it never waits for the log. Where
+// others write too, that would have to be asked first.
+func (a *App) warm(b events.Boundary) (s snapshot, ok bool) {
+	if a.shared {
+		return snapshot{}, false
+	}
+	e := a.cache.ifKnown(b)
+	if e == nil || !e.mu.TryLock() { // who holds it may be reading the log
+		return snapshot{}, false
+	}
+	defer e.mu.Unlock()
+	return e.snapshot, e.loaded
+}
+
 // loaded shows a boundary under its lock, loading what is not yet there. Where others write too, it waits for the
 // follower first, or reads what they may have written. What it shows stays so for as long as look looks, even when the
 // cache drops the boundary meanwhile.

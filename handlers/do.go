@@ -289,6 +289,11 @@ func (t *try) decide(ctx context.Context) (*domain.World, map[events.Boundary]sn
 		is := domain.Issued{At: at, Actor: t.call.Actor, IfMatch: t.call.IfMatch, ID: t.id}
 		world := domain.NewWorld(is, func(b events.Boundary) (domain.State, bool) {
 			s, ok := states[b]
+			if !ok {
+				if s, ok = t.warm(b); ok {
+					states[b] = s
+				}
+			}
 			return s.state, ok
 		})
 		err := t.cmd.Decide(world, is)
