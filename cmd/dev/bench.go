@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime/pprof"
 	"strings"
 	"text/tabwriter"
@@ -22,7 +23,7 @@ func bench(ctx context.Context, d *dev, args []string) error {
 	if len(args) > 0 && args[0] == "packages" {
 		return packageBenchmarks(ctx, d, args[1:])
 	}
-	asJSON := false
+	asJSON, record := false, false
 	scale, profile := "100k", ""
 	o := measuring.Options{Log: d.err}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -33,6 +34,7 @@ func bench(ctx context.Context, d *dev, args []string) error {
 	flags.StringVar(&scale, "scale", scale, "facts and people in the large portals: 10k, 100k, 1m")
 	flags.StringVar(&o.Dir, "dir", "", "where temporary data goes: the disk that is measured")
 	flags.BoolVar(&o.Alone, "alone", false, "leave out the baselines, and whatever else does not begin with --only: for a profile")
+	flags.BoolVar(&record, "record", false, "write infra/bench/RESULTS.md, its plots and rows.json, and a profile of each row that misses its goal")
 	flags.StringVar(&profile, "cpuprofile", "", "write a CPU profile of the whole run to this file")
 	flags.Usage = func() {
 		_, _ = fmt.Fprintln(d.err, "go run ./cmd/dev bench [flags]\ngo run ./cmd/dev bench packages [--time 1s]\n\nflags:")
@@ -63,6 +65,9 @@ func bench(ctx context.Context, d *dev, args []string) error {
 	if commit, unknown := d.output(ctx, "git", "rev-parse", "--short", "HEAD"); unknown == nil && report.Machine.Commit == "" {
 		report.Machine.Commit = commit // go run does not note it
 	}
+	if record && len(report.Rows) > 0 {
+		err = errors.Join(err, recordBench(ctx, d, o, report))
+	}
 	switch {
 	case len(report.Rows) == 0:
 		return err
@@ -70,6 +75,55 @@ func bench(ctx context.Context, d *dev, args []string) error {
 		return errors.Join(report.WriteJSON(d.out), err)
 	}
 	return errors.Join(report.WriteTable(d.out), err)
+}
+
+// recordBench writes what was measured into the repository. What misses its goal is run once more, alone, under the
+// profiler: where the time goes is its reason.
+func recordBench(ctx context.Context, d *dev, o measuring.Options, report measuring.Report) error {
+	dir := filepath.Join(d.root, "infra", "bench")
+	if err := report.Record(dir); err != nil {
+		return err
+	}
+	for _, row := range report.Missed() {
+		if err := profileRow(ctx, d, o, row, filepath.Join(dir, "profiles", strings.ReplaceAll(row, "/", "_")+".txt")); err != nil {
+			return fmt.Errorf("profile of %s: %w", row, err)
+		}
+	}
+	return nil
+}
+
+func profileRow(ctx context.Context, d *dev, o measuring.Options, row, into string) (err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "profile-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	file := filepath.Join(dir, "cpu")
+	stop, err := profileCPU(file)
+	if err != nil {
+		return err
+	}
+	o.Only, o.Alone = row, true
+	_, err = measuring.Run(ctx, o)
+	if err := errors.Join(err, stop()); err != nil {
+		return err
+	}
+	text := "CPU of the bench's process while " + row + " is measured alone, its preparations included; PostgreSQL is another process.\n\n"
+	for _, sort := range []string{"-flat", "-cum"} {
+		top, err := d.output(ctx, "go", "tool", "pprof", "-top", "-nodecount=40", sort, self, file)
+		if err != nil {
+			return err
+		}
+		text += top + "\n\n"
+	}
+	if err := os.MkdirAll(filepath.Dir(into), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(into, []byte(strings.TrimSpace(text)+"\n"), 0o644)
 }
 
 // profileCPU profiles until stop; without a file's name it does nothing.

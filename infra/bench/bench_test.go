@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -71,7 +73,7 @@ func TestEveryRow(t *testing.T) {
 		"user-list/http/first-page/16": "user-list/sql", "user-list/http/deep-page/16": "user-list/sql", "user-list/http/search/16": "user-list/sql",
 		"user-list/read/first-page/16": "user-list/sql", "visible/p99": "", "visible/all/p99": "",
 		"history/20/command": "", "history/200/command": "history/20/command", "history/200/check": "history/20/check",
-		"history/200/projection": "history/20/projection", "start/clean": "", "start/kill": "start/clean",
+		"history/200/projection": "history/20/projection", "start/clean": "", "program/memory": "", "program/start/clean": "", "program/start/kill": "program/start/clean", "start/kill": "start/clean",
 	} {
 		i := slices.Index(names, name)
 		switch {
@@ -196,5 +198,55 @@ func TestRace(t *testing.T) {
 	got, err = l.race(t.Context(), contestant{name: "other", callers: 1}, contestant{name: "one", callers: 1, op: func(context.Context, int) error { return nil }})
 	if err != nil || got[0].count != 0 || got[1].count == 0 || perSecond("x").row("one", got[1], &got[0], goal{}).Baseline != nil {
 		t.Errorf("%v, %+v", err, got)
+	}
+}
+
+// What is recorded stands between the marks; what stands around it, and rows of the same run, stay.
+func TestRecord(t *testing.T) {
+	dir := t.TempDir()
+	report := func(commit string, names ...string) Report {
+		r := Report{Machine: Machine{Commit: commit, Scale: 1000, Seconds: 4, CPUs: 2}}
+		for i, name := range names {
+			met := i > 0
+			r.Rows = append(r.Rows, Row{Name: name, Value: 10, Unit: "x/s", Rate: float64(1000 * (i + 1)), P99: 3.5, Met: &met, Goal: "≥ 1 x/s",
+				Baseline: &Baseline{Name: "base", Value: 5, Rate: 500, P99: 7}})
+		}
+		return r
+	}
+	record := func(r Report) string {
+		t.Helper()
+		if err := r.Record(dir); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(filepath.Join(dir, "RESULTS.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	text := record(report("aaa", "commands/in-process/1", "commands/in-process/64", "history/100/command", "history/1k/command"))
+	if err := os.WriteFile(filepath.Join(dir, "RESULTS.md"), []byte(text+"\nBy hand.\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	text = record(report("aaa", "check/warm"))
+	for _, want := range []string{"| commands/in-process/64 |", "| check/warm |", "commit aaa", "\nBy hand.\n"} {
+		if strings.Count(text, want) != 1 {
+			t.Errorf("%d of %q in\n%s", strings.Count(text, want), want, text)
+		}
+	}
+	if text = record(report("bbb", "check/warm")); strings.Contains(text, "commands/in-process") || !strings.HasSuffix(text, "\nBy hand.\n") {
+		t.Errorf("%s", text)
+	}
+	for _, name := range []string{"callers.svg", "history.svg"} {
+		plot, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := xml.Unmarshal(plot, new(struct{})); err != nil || bytes.Count(plot, []byte("<polyline")) < 2 || bytes.Contains(plot, []byte("NaN")) {
+			t.Errorf("%s: %v\n%s", name, err, plot)
+		}
+	}
+	if got := report("aaa", "a/b", "c").Missed(); !slices.Equal(got, []string{"a/b"}) {
+		t.Errorf("%q", got)
 	}
 }

@@ -226,10 +226,10 @@ func (m measure) ends(o outcome) (low, high float64) {
 
 // row makes a row of an outcome beside a baseline, which may be nil.
 func (m measure) row(name string, o outcome, base *outcome, g goal) Row {
-	r := Row{Name: name, Value: m.of(o), Unit: m.unit, P50: o.took.at(0.5), P99: o.took.at(0.99), Count: o.count}
+	r := Row{Name: name, Value: m.of(o), Unit: m.unit, P50: o.took.at(0.5), P99: o.took.at(0.99), Count: o.count, Rate: o.rate}
 	r.Low, r.High = m.ends(o)
 	if base != nil && base.count > 0 {
-		b := &Baseline{Name: base.name, Value: m.of(*base), P50: base.took.at(0.5), P99: base.took.at(0.99)}
+		b := &Baseline{Name: base.name, Value: m.of(*base), P50: base.took.at(0.5), P99: base.took.at(0.99), Rate: base.rate}
 		b.Low, b.High = m.ends(*base)
 		r.Baseline = b
 		if b.Value > 0 {

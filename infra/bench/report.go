@@ -42,7 +42,8 @@ type Row struct {
 	P99      float64   `json:"p99,omitempty"`
 	Low      float64   `json:"low"`
 	High     float64   `json:"high"`
-	Count    int64     `json:"count"` // operations behind it
+	Count    int64     `json:"count"`          // operations behind it
+	Rate     float64   `json:"rate,omitempty"` // operations a second, whatever the value is
 	Baseline *Baseline `json:"baseline,omitempty"`
 	Ratio    float64   `json:"ratio,omitempty"` // value / baseline's value
 	Goal     string    `json:"goal,omitempty"`
@@ -59,6 +60,7 @@ type Baseline struct {
 	P99   float64 `json:"p99,omitempty"`
 	Low   float64 `json:"low"`
 	High  float64 `json:"high"`
+	Rate  float64 `json:"rate,omitempty"`
 }
 
 func newReport(o Options) Report {
@@ -144,12 +146,8 @@ func (r Report) WriteTable(w io.Writer) error {
 		if b := row.Baseline; b != nil {
 			base = fmt.Sprintf("%s\t%s\t%s\t%s\t%s", b.Name, figure(b.Value), duration(b.P50), duration(b.P99), figure(row.Ratio))
 		}
-		verdict := ""
-		if row.Met != nil {
-			verdict = map[bool]string{true: "reached", false: "missed"}[*row.Met]
-		}
 		_, _ = fmt.Fprintf(t, "%s\t%s %s\t%s\t%s\t%s–%s\t%s\t%s\t%s\n", row.Name, figure(row.Value), row.Unit, duration(row.P50), duration(row.P99),
-			figure(row.Low), figure(row.High), base, row.Goal, verdict)
+			figure(row.Low), figure(row.High), base, row.Goal, row.verdict())
 	}
 	if err := t.Flush(); err != nil {
 		return err
