@@ -35,7 +35,7 @@ type Source interface {
 }
 
 // Opener opens what is sealed in a commit: the parts of its facts (events.Open), and its origin. A person whose key
-// has been destroyed is no error: that part reads erased.
+// has been destroyed is no error: that part reads erased. Commits of a page are opened several at once.
 type Opener interface {
 	Open(ctx context.Context, c events.Commit) (Opened, error)
 }

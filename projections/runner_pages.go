@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"roster/events"
 )
@@ -14,6 +15,8 @@ const (
 	pageLimit = 512
 	// pageBytes is about how much of the log is kept opened for the models that are behind the first.
 	pageBytes = 32 << 20
+	// openAtOnce is how many commits of a page are opened at a time.
+	openAtOnce = 8
 )
 
 // opened is a place in the log with its commit, or why there is none.
@@ -134,28 +137,55 @@ func readPage(ctx context.Context, source Source, opener Opener, after uint64, l
 	if len(records) == 0 {
 		return nil, 0, fmt.Errorf("read the log after %d: no commits", after)
 	}
-	list := make([]opened, 0, len(records))
 	bytes := 0
 	for i, rec := range records {
 		if want := after + uint64(i) + 1; rec.Pos != want {
 			return nil, 0, stopError{fmt.Errorf("gap in the log: position %d follows %d", rec.Pos, want-1)}
 		}
-		o := opened{pos: rec.Pos, boundary: rec.Boundary}
 		bytes += 3*len(rec.Payload) + 512
-		c, err := events.Decode(rec)
-		switch {
-		case err != nil:
-			o.err, o.hash = err, rec.Hash()
-		default:
-			o.hash = c.Hash
-			if o.commit, err = opener.Open(ctx, c); err != nil {
-				return nil, 0, fmt.Errorf("open position %d: %w", rec.Pos, err)
-			}
-			o.commit.Payload = rec.Payload
-		}
-		list = append(list, o)
 	}
-	return list, bytes, nil
+	list, err := openPage(ctx, opener, records)
+	return list, bytes, err
+}
+
+// openPage decodes and opens records, several at once: a key that is not in memory is fetched, and the others need
+// not wait for it.
+func openPage(ctx context.Context, opener Opener, records []events.Record) ([]opened, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	list := make([]opened, len(records))
+	var next atomic.Int64
+	var opening sync.WaitGroup
+	for range min(openAtOnce, len(records)) {
+		opening.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(records)) && ctx.Err() == nil; i = next.Add(1) - 1 {
+				var err error
+				if list[i], err = openRecord(ctx, opener, records[i]); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	opening.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return list, nil
+}
+
+func openRecord(ctx context.Context, opener Opener, rec events.Record) (opened, error) {
+	o := opened{pos: rec.Pos, boundary: rec.Boundary}
+	c, err := events.Decode(rec)
+	if err != nil {
+		o.err, o.hash = err, rec.Hash()
+		return o, nil
+	}
+	o.hash = c.Hash
+	if o.commit, err = opener.Open(ctx, c); err != nil {
+		return o, fmt.Errorf("open position %d: %w", rec.Pos, err)
+	}
+	o.commit.Payload = rec.Payload
+	return o, nil
 }
 
 // stopError is a reason for which a projection must not go on, whatever is tried again.
