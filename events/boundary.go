@@ -79,14 +79,19 @@ func (b Boundary) Nobody() bool {
 }
 
 func (b Boundary) String() string {
+	return string(b.append(make([]byte, 0, 48)))
+}
+
+func (b Boundary) append(text []byte) []byte {
+	text = append(text, b.Kind...)
 	if b.ID.IsZero() {
-		return string(b.Kind)
+		return text
 	}
-	return string(b.Kind) + "." + b.ID.String()
+	return b.ID.append(append(text, '.'))
 }
 
 // MarshalText writes the boundary.
-func (b Boundary) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
+func (b Boundary) MarshalText() ([]byte, error) { return b.append(make([]byte, 0, 48)), nil }
 
 // UnmarshalText reads what MarshalText writes.
 func (b *Boundary) UnmarshalText(text []byte) error {

@@ -30,7 +30,8 @@ func ParseID[Of any](s string) (ID[Of], error) {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return id, fmt.Errorf("not an id: want a UUID in lower case, such as 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57")
 	}
-	src := make([]byte, 0, 32)
+	var digits [32]byte
+	src := digits[:0]
 	for i := range len(s) {
 		switch c := s[i]; {
 		case i == 8 || i == 13 || i == 18 || i == 23:
@@ -77,13 +78,13 @@ func (id *ID[Of]) UnmarshalText(b []byte) error {
 }
 
 func (id ID[Of]) append(b []byte) []byte {
-	for i, x := range id {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
-			b = append(b, '-')
-		}
-		b = hex.AppendEncode(b, []byte{x})
-	}
-	return b
+	var digits [32]byte
+	hex.Encode(digits[:], id[:])
+	b = append(append(b, digits[:8]...), '-')
+	b = append(append(b, digits[8:12]...), '-')
+	b = append(append(b, digits[12:16]...), '-')
+	b = append(append(b, digits[16:20]...), '-')
+	return append(b, digits[20:]...)
 }
 
 // CommitID names a commit: 16 bytes, written as unpadded base64url.
