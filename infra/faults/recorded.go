@@ -13,6 +13,10 @@ import (
 // for. Commands are looked for behind the position from. Steps that were acknowledged and wrote nothing are answered
 // in the order of their answers: see CheckSo.
 func (h *History) CheckSteps(v *Verdict, steps []*Step, from uint64) (so []*Step) {
+	if h.Last() < from || from == 0 && h.Last() == 0 {
+		v.Lost("the log ends at %d, and ended at %d before the first command", h.Last(), from)
+		return nil
+	}
 	byID := map[events.CommitID]events.Commit{}
 	started := map[string]uint64{} // sessions
 	signIns := map[string]int{}    // sessions of a user
