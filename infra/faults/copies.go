@@ -1,0 +1,267 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	copiesCallers = 8
+	takenWithin   = 5 * time.Second
+	suspensions   = 20 // for each round
+)
+
+func copies() Fault {
+	return Fault{Name: "copies", Short: 2, Long: 50, Run: runCopies,
+		About: "two copies on one nats-server and one PostgreSQL: suspended through one and refused by the other, the one with all roles killed, rolling restarts under load"}
+}
+
+// pair is two copies of the program on one site. The first has all roles: it was there alone.
+type pair struct {
+	*Site
+	load   *Load
+	serves [2]Serve // each always at the same address
+	first  *Program
+	second *Program
+	other  int // which of the serves the second is
+	o      Outcome
+}
+
+func runCopies(ctx context.Context, l *Lab, rounds int) (o Outcome, err error) {
+	site, err := l.NewExternalSite(ctx, copiesCallers)
+	if err != nil {
+		return o, err
+	}
+	c := &pair{Site: site, load: site.NewLoad("copies", copiesCallers), other: 1}
+	if err := c.start(ctx); err != nil {
+		return o, err
+	}
+	mine, err := c.joined(ctx, c.first)
+	if err != nil {
+		return o, err
+	}
+	working, stop := context.WithCancel(ctx)
+	defer stop()
+	c.load.Begin(working)
+	c.load.Open(c.first.URL, c.second.URL)
+	for range rounds {
+		if err := errors.Join(c.suspend(ctx, mine), c.roll(ctx)); err != nil {
+			return o, err
+		}
+	}
+	if err := c.load.Finish(ctx); err != nil {
+		return o, err
+	}
+	for id, n := range c.Mails.Accepted() { // nobody has been killed yet
+		if n != 1 {
+			return o, fmt.Errorf("the mail of %s came %d times", id, n)
+		}
+	}
+	for range rounds {
+		if err := c.kill(ctx); err != nil {
+			return o, err
+		}
+	}
+	if err := c.first.Stop(ctx); err != nil {
+		return o, err
+	}
+	o, err = c.Judge(ctx, c.second, c.load.Steps())
+	o.Add(c.o)
+	o.Rounds = rounds
+	if err == nil {
+		err = site.Discard()
+	}
+	return o, err
+}
+
+// start starts both copies, each in a directory of its own, with the same keyring and operator's key.
+func (c *pair) start(ctx context.Context) error {
+	for i := range c.serves {
+		dir, err := c.lab.Dir()
+		if err != nil {
+			return err
+		}
+		for _, name := range []string{"keyring.json", "operator.key"} {
+			text, err := os.ReadFile(filepath.Join(c.Data, name))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, name), text, 0o600)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		c.serves[i] = c.Serve()
+		c.serves[i].Data = dir
+		p, err := c.lab.Start(ctx, c.serves[i])
+		if err != nil {
+			return err
+		}
+		c.serves[i].Args = append(c.serves[i].Args, "--listen", "127.0.0.1:"+p.URL[strings.LastIndex(p.URL, ":")+1:])
+		c.first, c.second = c.second, p
+	}
+	return nil
+}
+
+// suspend suspends somebody through one copy; the other refuses him on the very next request, and lets him in on the
+// next after he was reactivated.
+func (c *pair) suspend(ctx context.Context, who Member) error {
+	one, two := c.first.Client(), c.second.Client()
+	at := "/v1/accounts/" + c.Account.String()
+	for range suspensions {
+		for verb, want := range map[string]bool{"suspend": false, "reactivate": true} {
+			path := at + "/users/" + who.User + "/" + verb
+			if err := one.As(c.Owner.Session).Post(ctx, path, M{}, nil); err != nil {
+				return err
+			}
+			a, err := two.As(who.Session).Do(ctx, http.MethodGet, at, nil)
+			if err != nil {
+				return err
+			}
+			if got := a.Status == http.StatusOK; verb == "suspend" && got != want {
+				return fmt.Errorf("suspended through one copy, and the other answers %d", a.Status)
+			}
+			one, two = two, one
+		}
+		c.o.Count("suspended through one and refused by the other", 1)
+	}
+	return nil
+}
+
+// kill kills the copy that has all roles, and has the other one list somebody and send a mail. The killed one comes
+// back as the second.
+func (c *pair) kill(ctx context.Context) error {
+	began := time.Now()
+	c.first.Kill()
+	c.load.Open(c.second.URL)
+	invited, listed, mailed := time.Duration(0), time.Duration(0), time.Duration(0)
+	owner := c.second.Client().As(c.Owner.Session)
+	at := "/v1/accounts/" + c.Account.String()
+	email := fmt.Sprintf("after-kill-%d@northwind.example", began.UnixNano())
+	if err := owner.Post(ctx, at+"/invitations", M{"emails": []string{email}, "roles": []string{"viewer"}}, nil); err != nil {
+		return err
+	}
+	invited = time.Since(began)
+	waiting, cancel := context.WithTimeout(ctx, 4*takenWithin)
+	defer cancel()
+	err := Until(waiting, func() bool {
+		var page struct{ Items []struct{ Delivery string } }
+		if err := owner.Get(waiting, at+"/users?status=pending&q="+email, &page); err != nil || len(page.Items) == 0 {
+			return false
+		}
+		if listed == 0 {
+			listed = time.Since(began)
+		}
+		if page.Items[0].Delivery != "sent" {
+			return false
+		}
+		mailed = time.Since(began)
+		return true
+	})
+	ms := func(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+	c.lab.Say("copies: killed; a command after %s, listed after %s, mailed after %s", ms(invited), ms(listed), ms(mailed))
+	c.o.Note("taken over: listed after %s, mailed after %s", ms(listed), ms(mailed))
+	if err != nil || mailed > takenWithin {
+		return fmt.Errorf("a copy was killed, and the other listed after %s and mailed after %s (0: not at all), want %s: %s", ms(listed), ms(mailed), takenWithin, c.second.Stderr())
+	}
+	return c.back(ctx)
+}
+
+// back starts the copy that has ended: now the other has all roles.
+func (c *pair) back(ctx context.Context) (err error) {
+	c.other = 1 - c.other
+	c.first = c.second
+	if c.second, err = c.lab.Start(ctx, c.serves[c.other]); err != nil {
+		return err
+	}
+	c.load.Open(c.first.URL, c.second.URL)
+	return nil
+}
+
+// roll restarts both copies, one after the other, while callers know both addresses.
+func (c *pair) roll(ctx context.Context) error {
+	working, stop := context.WithCancel(ctx)
+	var callers sync.WaitGroup
+	r := &rolling{pair: c, urls: [2]string{c.first.URL, c.second.URL}}
+	for i := range copiesCallers {
+		callers.Go(func() { r.call(working, i) })
+	}
+	var trouble error
+	for range 2 {
+		c.load.Open(c.second.URL)
+		if trouble = c.first.Stop(ctx); trouble == nil {
+			trouble = c.back(ctx)
+		}
+		if trouble == nil {
+			trouble = Wait(ctx, 300*time.Millisecond)
+		}
+		if trouble != nil {
+			break
+		}
+	}
+	stop()
+	callers.Wait()
+	c.o.Count("requests during rolling restarts", int(r.answered.Load()))
+	c.o.Count("of them refused by one copy and sent to the other", int(r.elsewhere.Load()))
+	c.o.Count("of them cut before an answer and sent to the other", int(r.cut.Load()))
+	if n := r.failed.Load(); n > 0 {
+		trouble = errors.Join(trouble, fmt.Errorf("%d requests failed during a rolling restart, such as: %v", n, r.such.Load()))
+	}
+	return trouble
+}
+
+// rolling is callers who go to the other copy when one is not there.
+type rolling struct {
+	*pair
+	urls                             [2]string
+	answered, elsewhere, cut, failed atomic.Int64
+	such                             atomic.Value
+}
+
+func (r *rolling) call(ctx context.Context, i int) {
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	at := "/v1/accounts/" + r.Account.String()
+	for n := i; ctx.Err() == nil; n++ {
+		method, path, body := http.MethodGet, at+"/users?limit=5", M(nil)
+		if n%2 == 0 {
+			method, path, body = http.MethodPost, "/v1/check", M{"user": r.Members[i].User, "permission": "users:read", "account": r.Account}
+		}
+		var a Answer
+		var err error
+		for try := range 3 {
+			c := Client{URL: r.urls[(n+try)%2], HTTP: client}.As(r.Owner.Session)
+			if body == nil {
+				a, err = c.Do(context.WithoutCancel(ctx), method, path, nil)
+			} else {
+				a, err = c.Do(context.WithoutCancel(ctx), method, path, body)
+			}
+			// Refused, or in the queue of a listener that was closed: no program has seen it.
+			switch {
+			case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
+				r.elsewhere.Add(1)
+				continue
+			case errors.Is(err, io.EOF): // ended before a byte of an answer
+				r.cut.Add(1)
+				continue
+			}
+			break
+		}
+		r.answered.Add(1)
+		if err != nil || a.Status != http.StatusOK {
+			r.failed.Add(1)
+			r.such.Store(fmt.Sprintf("%s %s: %d %v %.200s", method, path, a.Status, err, a.Body))
+		}
+		if Wait(ctx, 5*time.Millisecond) != nil {
+			return
+		}
+	}
+}
