@@ -185,8 +185,10 @@ func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 		if last > g.position {
 			s.Lag = last - g.position
 		}
-		if s.Parked, err = readParked(ctx, r.pool, g.schema); err != nil {
-			return nil, err
+		if s.Parked = []Parked{}; g.state != stateRetired { // what has been replaced holds back nothing any more
+			if s.Parked, err = readParked(ctx, r.pool, g.schema); err != nil {
+				return nil, err
+			}
 		}
 		list = append(list, s)
 	}

@@ -153,6 +153,37 @@ func TestRebuildHoldsBack(t *testing.T) {
 	r.wait(run, "plain", r.fill(5))
 }
 
+// TestRebuildMends: a generation that holds commits back is replaced by one that does not, and then nothing is told
+// to be held back.
+func TestRebuildMends(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var mended atomic.Bool
+	run := r.runner(plainModel(1, func(_ context.Context, _ pgx.Tx, commits []Opened) error {
+		if !mended.Load() && slices.ContainsFunc(commits, func(c Opened) bool { return c.Pos == 9 }) {
+			return errors.New("poison")
+		}
+		return nil
+	}))
+	r.start(run)
+	r.wait(run, "plain", r.fill(20))
+	r.until(run, "a parked boundary", func(s []Status) bool { return len(s[0].Parked) == 1 })
+	mended.Store(true)
+	if err := run.Rebuild(t.Context(), "plain"); err != nil {
+		t.Fatal(err)
+	}
+	r.wantApplied(run)
+	list, err := run.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range list {
+		if len(s.Parked) > 0 {
+			t.Errorf("%s, %s, is told to hold back %v", s.Schema, s.State, s.Parked)
+		}
+	}
+}
+
 // TestWaitForElsewhere: a process that does not run the projections learns how far they are.
 func TestWaitForElsewhere(t *testing.T) {
 	t.Parallel()
