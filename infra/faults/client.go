@@ -46,6 +46,9 @@ type Answer struct {
 	Body   []byte
 }
 
+// Into reads the answer's body.
+func (a Answer) Into(v any) error { return json.Unmarshal(a.Body, v) }
+
 // Do asks. An error means that no whole answer came: what became of the request is not known.
 func (c Client) Do(ctx context.Context, method, path string, body any) (Answer, error) {
 	var reader io.Reader

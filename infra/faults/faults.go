@@ -24,7 +24,9 @@ type Fault struct {
 }
 
 // All lists the faults.
-func All() []Fault { return []Fault{kill(), powerCut(), cutAcks(), copies(), nodes()} }
+func All() []Fault {
+	return []Fault{kill(), powerCut(), cutAcks(), histories(), copies(), nodes()}
+}
 
 // Find answers the faults of these names in the order of All; all of them for none.
 func Find(names ...string) ([]Fault, error) {
