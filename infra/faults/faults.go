@@ -25,7 +25,7 @@ type Fault struct {
 
 // All lists the faults.
 func All() []Fault {
-	return []Fault{kill(), powerCut(), cutAcks(), histories(), copies(), nodes()}
+	return []Fault{kill(), powerCut(), cutAcks(), histories(), projectors(), paused(), rebuilds(), copies(), nodes()}
 }
 
 // Find answers the faults of these names in the order of All; all of them for none.

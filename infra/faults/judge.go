@@ -91,9 +91,9 @@ func Current(ctx context.Context, operator Client) error {
 	defer cancel()
 	var models struct {
 		Items []struct {
-			Name, Problem string
-			Lag           uint64
-			Parked        []any
+			Name, State, Problem string
+			Lag                  uint64
+			Parked               []any
 		}
 	}
 	var wrong error
@@ -107,7 +107,7 @@ func Current(ctx context.Context, operator Client) error {
 				wrong = fmt.Errorf("read model %s has parked %v", m.Name, m.Parked)
 				return true
 			}
-			current = current && m.Lag == 0 && m.Problem == ""
+			current = current && (m.State == "retired" || m.Lag == 0 && m.Problem == "")
 		}
 		return current
 	})
