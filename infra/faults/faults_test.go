@@ -1,6 +1,8 @@
 package faults_test
 
 import (
+	"errors"
+	"os"
 	"testing"
 
 	"roster/infra/faults"
@@ -22,6 +24,10 @@ func TestFaults(t *testing.T) {
 			t.Parallel() // much of it is waiting
 			outcome, err := f.Run(t.Context(), lab, f.Short)
 			t.Log(outcome)
+			if errors.Is(err, faults.ErrNoVolumes) && os.Getenv("CI") == "" {
+				t.Log("not tried:", err)
+				return
+			}
 			if err != nil {
 				t.Error(err)
 			}
