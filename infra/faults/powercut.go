@@ -75,6 +75,7 @@ type outage struct {
 	cord   *cord
 	chance *rand.Rand
 	erased []string // what may stand nowhere any more
+	trail  []string // how each cut was made
 }
 
 // cutTemplate makes a site on a volume of which every other one is a copy.
@@ -165,6 +166,9 @@ func outageSite(ctx context.Context, v *volumes, template *Site, image, name str
 	o, err = c.Judge(ctx, p, c.load.Steps())
 	if said := p.Stderr(); err != nil && said != "" {
 		err = fmt.Errorf("%w\nthe program said: %.4000s", err, said)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w\ncuts: %s", err, strings.Join(c.trail, "; "))
 	}
 	o.Rounds = rounds
 	o.Note("%s, %d erased, blocks %s", count(), len(c.erased), full)
@@ -402,7 +406,9 @@ func (c *outage) pull(ctx context.Context, p *Program) error {
 	image := ""
 	var pids []int
 	var err error
-	if c.disk.in.atOnce && c.chance.IntN(2) == 0 {
+	running := c.disk.in.atOnce && c.chance.IntN(2) == 0
+	c.trail = append(c.trail, fmt.Sprintf("%s of what runs: %t", time.Now().Format("15:04:05.000"), running))
+	if running {
 		image, err = c.disk.copy(ctx) // while everything runs
 		if err == nil {
 			pids, err = family(p.Pid())
