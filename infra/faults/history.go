@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -151,15 +152,33 @@ func (h *History) CheckChain(v *Verdict) {
 
 // CheckFeed judges the feed: each fact once, in the log's order, and all of those up to a position.
 func (h *History) CheckFeed(v *Verdict, upTo uint64) {
+	erased := map[events.InvitationID]bool{}
+	for _, c := range h.Commits {
+		for _, f := range c.Facts {
+			switch f := f.(type) {
+			case events.UserErased:
+				for _, id := range f.Invitations {
+					erased[id] = true
+				}
+			case events.AddressErased:
+				for _, id := range f.Invitations {
+					erased[id] = true
+				}
+			}
+		}
+	}
 	n := 0
 	for _, c := range h.Commits {
 		for i := range c.Facts {
 			want := Published{feed.EventID(c.ID, i), c.Pos, i}
 			if n == len(h.Feed) {
-				if c.Pos <= upTo {
+				if c.Pos <= upTo && !erased[invitationOf(c.Facts[i])] {
 					v.Lost("the feed ends before %s at position %d", want.ID, c.Pos)
 				}
 				return
+			}
+			if h.Feed[n] != want && erased[invitationOf(c.Facts[i])] {
+				continue // what was about a person who has been erased is gone from the feed
 			}
 			if h.Feed[n] != want {
 				v.Differs("message %d of the feed is %+v, want %+v", n+1, h.Feed[n], want)
@@ -171,6 +190,14 @@ func (h *History) CheckFeed(v *Verdict, upTo uint64) {
 	if n < len(h.Feed) {
 		v.Phantom("the feed has %d messages more than the log has facts: %+v", len(h.Feed)-n, h.Feed[n])
 	}
+}
+
+// invitationOf is the invitation that a fact is about, if it is about one.
+func invitationOf(f events.Event) (id events.InvitationID) {
+	if field := reflect.ValueOf(f).FieldByName("Invitation"); field.IsValid() {
+		id, _ = field.Interface().(events.InvitationID) // the zero id is nobody's
+	}
+	return id
 }
 
 // CheckArchive judges the archive, byte for byte: all commits up to a position, and none that the log does not have.
