@@ -67,6 +67,7 @@ func groups() []group {
 		{"user-list", "pages of the user list over HTTP, beside the bare SQL for the same rows", userList},
 		{"visible", "from a command's acknowledgement until the read models answer with it", visible},
 		{"history", "command, check and projection with a short history and longer ones, in turns", history},
+		{"program", "the real binary with a long history: its memory under load, its starts until it says that it is ready", program},
 		{"cold", "an account that is not in memory, loaded from the log and from its snapshot: a log ten times as long, many members", cold},
 		{"program", "the real binary with a long history: its memory under load, its starts until it says that it is ready", program},
 		{"start", "until log, vault and App are ready, after a clean stop and after kill -9", starts},
