@@ -54,8 +54,13 @@ func (f Folded) Changes(since Folded, yield func(Change)) {
 // Entries is how many there are.
 func (f Folded) Entries() int {
 	n := f.Keys.Len()
-	for _, p := range codedOf(f.State).parts() {
-		n += p.len()
+	switch s := f.State.(type) {
+	case Account:
+		n += s.members.Len() + s.invitations.Len() + s.byAddress.Len()
+	case User:
+		n += s.accounts.Len() + s.sessions.Len()
+	case Portal:
+		n += s.operators.Len()
 	}
 	return n
 }
@@ -123,7 +128,6 @@ func codedOf(s State) coded {
 
 // part is one map of a state.
 type part interface {
-	len() int
 	put(key [16]byte, c *coder)
 	changes(number byte, since part, yield func(Change)) // since may be nil
 }
@@ -132,8 +136,6 @@ type entries[K ~[16]byte, V any] struct {
 	m    *pmap[K, V]
 	code func(*V, *coder)
 }
-
-func (p entries[K, V]) len() int { return p.m.Len() }
 
 func (p entries[K, V]) put(key [16]byte, c *coder) {
 	v := new(V)

@@ -31,17 +31,28 @@ type boundary struct {
 	kept  *kept // the snapshot that is kept of it; nil while that is not known
 	since int   // commits since that one
 
+	weighed int // what the cache has been told last
+
+	used   bool // asked for lately; under the cache's lock, as is weight
+	weight int  // 1 and one for each entry; 0 when dropped
+
 	deciding chan struct{} // held from deciding to the acknowledgement, so that callers of one process do not conflict
 }
 
-// cache holds the boundaries in use. It is only speed: the comparison on append decides.
+// cache holds the boundaries in use, as many as there is room for. It is only speed: the comparison on append decides.
 type cache struct {
 	mu    sync.Mutex
-	most  int
+	most  int // what they may weigh together
+	heavy int // what they weigh
 	known map[events.Boundary]*boundary
 }
 
 func newCache(most int) *cache { return &cache{most: most, known: map[events.Boundary]*boundary{}} }
+
+const (
+	looks      = 8  // boundaries in use that are passed over for each that is dropped
+	atOnceGone = 64 // boundaries that are dropped for one that comes: the others are with the next
+)
 
 // of answers the boundary's place in the cache, making one where there is none: before it is loaded, so that a
 // commit appended meanwhile is either read by the load or applied after it.
@@ -50,16 +61,47 @@ func (c *cache) of(b events.Boundary) *boundary {
 	defer c.mu.Unlock()
 	e, ok := c.known[b]
 	if !ok {
-		for victim := range c.known { // any will do: a boundary in use is soon back
-			if len(c.known) < c.most {
-				break
-			}
-			delete(c.known, victim)
-		}
-		e = &boundary{deciding: make(chan struct{}, 1)}
+		c.makeRoom()
+		e = &boundary{deciding: make(chan struct{}, 1), weight: 1}
 		c.known[b] = e
+		c.heavy++
+		return e
 	}
+	e.used = true
 	return e
+}
+
+// makeRoom drops boundaries that nobody has asked for lately: it begins somewhere, gives each that was asked for
+// another chance, and takes one all the same when it finds no other soon.
+func (c *cache) makeRoom() {
+	passed, gone := 0, 0
+	for b, e := range c.known {
+		switch {
+		case c.heavy < c.most || gone == atOnceGone:
+			return
+		case e.used && passed < looks:
+			e.used = false
+			passed++
+			continue
+		}
+		delete(c.known, b)
+		c.heavy -= e.weight
+		e.weight = 0
+		passed = 0
+		gone++
+	}
+}
+
+// weigh notes what a boundary weighs by now, unless it has been dropped. One alone counts as an eighth of the room at
+// most: it must not drive out everybody else, nor be driven out by whoever comes.
+func (c *cache) weigh(e *boundary, weight int) {
+	weight = min(weight, max(1, c.most/8))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.weight > 0 {
+		c.heavy += weight - e.weight
+		e.weight = weight
+	}
 }
 
 // ifKnown answers the boundary's place, or nil.
@@ -125,12 +167,11 @@ func (a *App) refresh(ctx context.Context, b events.Boundary) (uint64, error) {
 }
 
 func (a *App) catchUp(ctx context.Context, b events.Boundary, e *boundary) error {
-	keeper := a.keeper.Load()
 	if e.state == nil {
 		e.state = domain.Empty(b)
-		if keeper.restore(ctx, a.log, b, e) {
+		if a.keeper.Load().restore(ctx, a.log, b, e) {
 			e.loaded = true
-			keeper.note(b, e)
+			a.moved(b, e)
 			return nil
 		}
 	}
@@ -142,7 +183,7 @@ func (a *App) catchUp(ctx context.Context, b events.Boundary, e *boundary) error
 		return fmt.Errorf("load %s: %w", b, err)
 	}
 	e.loaded = true
-	keeper.note(b, e)
+	a.moved(b, e)
 	return nil
 }
 
@@ -190,7 +231,16 @@ func (a *App) applied(c events.Commit) {
 	if e.loaded && e.apply(c) != nil {
 		e.loaded = false
 	}
-	a.keeper.Load().note(c.Boundary, e)
+	a.moved(c.Boundary, e)
+}
+
+// moved notes what a boundary weighs now, and whether its snapshot is due. The caller holds its lock.
+func (a *App) moved(b events.Boundary, e *boundary) {
+	if w := 1 + (domain.Folded{State: e.state, Keys: e.keys}).Entries(); w != e.weighed {
+		e.weighed = w
+		a.cache.weigh(e, w)
+	}
+	a.keeper.Load().note(b, e)
 }
 
 // repeated finds what has been done under an idempotency key in a boundary.

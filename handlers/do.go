@@ -44,7 +44,7 @@ type Config struct {
 	Build  string           // version of the program, noted in each commit
 	Logger *slog.Logger     // nil: nobody is told
 	Shared bool             // others write to the log as well: what is decided or answered waits for the follower (Follow)
-	Cache  int              // boundaries kept in memory; 0: 200,000
+	Cache  int              // boundaries and their entries kept in memory, some 300 bytes each; 0: 600,000
 }
 
 // Call is who asks for a command, and how.
@@ -78,7 +78,7 @@ func NewApp(c Config) *App {
 		c.Clock = time.Now
 	}
 	if c.Cache == 0 {
-		c.Cache = 200_000
+		c.Cache = 600_000
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
