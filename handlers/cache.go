@@ -108,7 +108,11 @@ func (c *cache) weigh(e *boundary, weight int) {
 func (c *cache) ifKnown(b events.Boundary) *boundary {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.known[b]
+	e := c.known[b]
+	if e != nil {
+		e.used = true
+	}
+	return e
 }
 
 // now is the boundary as the log has it, loading what is not yet there.
