@@ -237,9 +237,11 @@ func (t *try) once(ctx context.Context) (r Result, done bool, err error) {
 		return Result{}, false, err
 	}
 	if len(world.Written()) == 0 {
-		s, err := t.now(ctx, t.home)
-		if err != nil {
-			return Result{}, false, unavailable(err)
+		s, ok := states[t.home] // what was decided on: others may have moved it on since
+		if !ok {
+			if s, err = t.now(ctx, t.home); err != nil {
+				return Result{}, false, unavailable(err)
+			}
 		}
 		return Result{Command: t.command, Position: s.pos, Outcomes: world.Outcomes()}, true, nil
 	}

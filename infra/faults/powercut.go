@@ -158,7 +158,7 @@ func outageSite(ctx context.Context, v *volumes, template *Site, image, name str
 	if err != nil {
 		return o, err
 	}
-	c.load.Open(p.URL)
+	c.open(p)
 	if err := c.load.Finish(ctx); err != nil {
 		return o, err
 	}
@@ -266,7 +266,7 @@ func (c *outage) control(ctx context.Context, program string) (lost bool, err er
 	if err != nil {
 		return false, err
 	}
-	load.Open(p.URL)
+	c.open(p)
 	if err := Wait(ctx, 300*time.Millisecond+time.Duration(c.chance.IntN(500))*time.Millisecond); err != nil {
 		return false, err
 	}
@@ -300,7 +300,7 @@ func (c *outage) cut(ctx context.Context, kind string) error {
 		if err != nil {
 			return err
 		}
-		c.load.Open(p.URL)
+		c.open(p)
 		if err := Wait(ctx, time.Duration(c.chance.IntN(300))*time.Millisecond); err != nil {
 			return err
 		}
@@ -324,7 +324,7 @@ func (c *outage) cut(ctx context.Context, kind string) error {
 	if err := p.Ready(ctx); err != nil {
 		return broken("the program does not start from what the cut before has left: %w", err)
 	}
-	c.load.Open(p.URL)
+	c.open(p)
 	if kind == cutErase {
 		defer c.erasing(ctx, p)()
 	}
@@ -332,6 +332,12 @@ func (c *outage) cut(ctx context.Context, kind string) error {
 		return err
 	}
 	return c.pull(ctx, p)
+}
+
+// open lets the callers go to a program that serves.
+func (c *outage) open(p *Program) {
+	c.cord.back()
+	c.load.Open(p.URL)
 }
 
 // again starts the program after a cut.
@@ -424,23 +430,35 @@ func (c *outage) pull(ctx context.Context, p *Program) error {
 	return c.disk.replace(ctx, image)
 }
 
-// cord lets callers hear what is answered until it is pulled.
+// cord lets callers hear what is answered until it is pulled, and again when it is back. A program whose disk is being
+// copied may go on for a while: what that one answers after the copy's moment is of a world that never was.
 type cord struct {
 	next http.RoundTripper
 
 	mu     sync.Mutex
 	pulled int
+	gone   bool
 }
 
 var errPulled = errors.New("the power is gone")
 
-func (c *cord) pull() { c.mu.Lock(); c.pulled++; c.mu.Unlock() }
+func (c *cord) pull() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pulled++
+	c.gone = true
+}
+
+func (c *cord) back() { c.mu.Lock(); c.gone = false; c.mu.Unlock() }
 
 // RoundTrip implements http.RoundTripper: an answer is heard whole, and before the power is gone, or not at all.
 func (c *cord) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.mu.Lock()
-	before := c.pulled
+	before, gone := c.pulled, c.gone
 	c.mu.Unlock()
+	if gone {
+		return nil, errPulled
+	}
 	res, err := c.next.RoundTrip(r)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -78,23 +79,28 @@ func (f *fixture) open(t *testing.T) *Vault {
 	return v
 }
 
-// onDisk says in how many files of the store the bytes stand.
+// onDisk says in how many files of the store the bytes stand, whatever their names are.
 func (f *fixture) onDisk(t *testing.T, b []byte) (files int) {
 	t.Helper()
+	var found []os.FileInfo
 	err := filepath.WalkDir(f.dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		text, err := os.ReadFile(path)
-		if err == nil && bytes.Contains(text, b) {
-			files++
+		if err != nil || !bytes.Contains(text, b) {
+			return err
+		}
+		info, err := os.Stat(path)
+		if !slices.ContainsFunc(found, func(other os.FileInfo) bool { return os.SameFile(other, info) }) {
+			found = append(found, info)
 		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return files
+	return len(found)
 }
 
 // stored is the last message on a subject as it stands in the stream.
