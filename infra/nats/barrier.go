@@ -28,7 +28,7 @@ func newBarrier(f *files, failed func() error) *barrier {
 
 // wait answers when all up to pos is on disk; with whole, when all that the files hold now is, old blocks and
 // directories too. A sync that failed is the end: the kernel may have dropped what it could not write, and the next
-// sync would report success.
+// sync would report success. Whoever syncs himself comes back when the disk has answered, whatever becomes of ctx.
 func (b *barrier) wait(ctx context.Context, rounds *sync.WaitGroup, pos uint64, whole bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -45,8 +45,17 @@ func (b *barrier) wait(ctx context.Context, rounds *sync.WaitGroup, pos uint64, 
 		case pos <= b.durable && need <= b.wholes:
 			return nil
 		case b.ended == nil:
+			// Nobody syncs: whoever comes first does it himself, which spares him two changes of goroutine.
+			rounds.Add(1)
 			b.ended = make(chan struct{})
-			rounds.Go(b.run)
+			b.round()
+			if b.more() {
+				rounds.Go(b.run)
+			} else {
+				b.ended = nil
+			}
+			rounds.Done()
+			continue
 		}
 		ended := b.ended
 		b.mu.Unlock()
@@ -64,24 +73,31 @@ func (b *barrier) wait(ctx context.Context, rounds *sync.WaitGroup, pos uint64, 
 func (b *barrier) run() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for b.err == nil && (b.written > b.durable || b.asked > b.wholes) {
-		upTo, wholes, whole := b.written, b.asked, b.asked > b.wholes
-		b.mu.Unlock()
-		err := b.files.sync(whole)
-		if err != nil {
-			err = errors.Join(err, b.failed())
-		}
-		b.mu.Lock()
-		if err == nil {
-			b.durable, b.wholes = upTo, wholes
-		} else if b.err == nil {
-			b.err = fmt.Errorf("%w: %w", ErrSync, err)
-		}
-		close(b.ended)
-		b.ended = make(chan struct{})
+	for b.more() {
+		b.round()
 	}
 	close(b.ended)
 	b.ended = nil
+}
+
+func (b *barrier) more() bool { return b.err == nil && (b.written > b.durable || b.asked > b.wholes) }
+
+// round syncs once, for all who are there now, and wakes whoever waits. It holds the lock, but not while it syncs.
+func (b *barrier) round() {
+	upTo, wholes, whole := b.written, b.asked, b.asked > b.wholes
+	b.mu.Unlock()
+	err := b.files.sync(whole)
+	if err != nil {
+		err = errors.Join(err, b.failed())
+	}
+	b.mu.Lock()
+	if err == nil {
+		b.durable, b.wholes = upTo, wholes
+	} else if b.err == nil {
+		b.err = fmt.Errorf("%w: %w", ErrSync, err)
+	}
+	close(b.ended)
+	b.ended = make(chan struct{})
 }
 
 func (b *barrier) failure() error {

@@ -232,14 +232,18 @@ func TestBarrierContext(t *testing.T) {
 	}
 	f.gate = make(chan chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- b.wait(ctx, &rounds, 1, false) }()
+	first, ended := make(chan error), make(chan error)
+	go func() { first <- b.wait(t.Context(), &rounds, 1, false) }() // who syncs himself waits for the disk
 	held := <-f.gate
+	go func() { ended <- b.wait(ctx, &rounds, 1, false) }()
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	close(held)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
 	if err := b.wait(t.Context(), &rounds, 1, false); err != nil {
 		t.Error(err)
 	}

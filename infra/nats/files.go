@@ -27,6 +27,7 @@ type files struct {
 	newest int    // number of the newest block that has been synced; 0: none
 	// held is the newest block as it was synced last. It stays open, so that no other file can pass for it.
 	held *os.File
+	is   os.FileInfo             // of the one that is held
 	data func(*os.File) error    // syncs contents and length
 	all  func(name string) error // syncs a file or directory with all there is to it
 }
@@ -64,17 +65,10 @@ func (f *files) tail() error {
 	}
 	fresh := false
 	for n := f.newest; n <= last; n++ {
-		file, err := os.Open(f.block(n))
+		other, err := f.syncBlock(n)
 		if errors.Is(err, fs.ErrNotExist) {
 			return f.whole() // the first block, or all messages of this one were erased
 		}
-		if err != nil {
-			return err
-		}
-		if err := f.data(file); err != nil {
-			return errors.Join(err, file.Close())
-		}
-		other, err := f.hold(file)
 		if err != nil {
 			return err
 		}
@@ -91,23 +85,28 @@ func (f *files) tail() error {
 	return f.all(filepath.Join(f.stream, blocksBelow))
 }
 
-// hold keeps a block that has been synced, and says whether it is another file than the one that was held.
-func (f *files) hold(file *os.File) (other bool, err error) {
-	if f.held != nil {
-		before, err := f.held.Stat()
-		if err != nil {
-			return false, errors.Join(err, file.Close())
-		}
-		now, err := file.Stat()
-		if err != nil {
-			return false, errors.Join(err, file.Close())
-		}
-		if os.SameFile(before, now) {
-			return false, file.Close()
-		}
+// syncBlock syncs a block and holds it, and says whether it is another file than the one that was held.
+func (f *files) syncBlock(n int) (other bool, err error) {
+	now, err := os.Stat(f.block(n))
+	if err != nil {
+		return false, err
+	}
+	if f.held != nil && os.SameFile(now, f.is) {
+		return false, f.data(f.held)
+	}
+	file, err := os.Open(f.block(n))
+	if err != nil {
+		return false, err
+	}
+	if err := f.data(file); err != nil {
+		return false, errors.Join(err, file.Close())
+	}
+	is, err := file.Stat()
+	if err != nil {
+		return false, errors.Join(err, file.Close())
 	}
 	err = f.close()
-	f.held = file
+	f.held, f.is = file, is
 	return true, err
 }
 
