@@ -22,7 +22,7 @@ const (
 )
 
 func copies() Fault {
-	return Fault{Name: "copies", Short: 2, Long: 50, Run: runCopies,
+	return Fault{Name: "copies", Short: 1, Long: 50, Run: runCopies,
 		About: "two copies on one nats-server and one PostgreSQL: suspended through one and refused by the other, the one with all roles killed, rolling restarts under load"}
 }
 

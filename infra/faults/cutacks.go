@@ -18,7 +18,7 @@ const (
 )
 
 func cutAcks() Fault {
-	return Fault{Name: "cut-acks", Short: 320, Long: 20_000, Run: runCutAcks,
+	return Fault{Name: "cut-acks", Short: 120, Long: 20_000, Run: runCutAcks,
 		About: "connections to the program, and of it to its log, reset after random bytes, either way; sent again under the same key at once, and after a second, three minutes and a day"}
 }
 
@@ -31,6 +31,12 @@ func runCutAcks(ctx context.Context, l *Lab, rounds int) (Outcome, error) {
 			return ackSite(ctx, l, name, rounds, l.NewExternalSite, logLink{})
 		}})
 }
+
+// How often something is sent again, through the cuts and without them.
+const (
+	triesCut   = 3
+	triesUncut = 20
+)
 
 // late is a moment at which what is not known is sent again, by the clock of the program.
 type late struct {
@@ -89,8 +95,9 @@ type acking struct {
 	mu     sync.Mutex
 	cuts   bool
 	chance *rand.Rand
-	later  map[*Step]int // the moment at which each step is sent again that nobody knows about
-	again  []int         // how many were, by moment
+	later  map[*Step]int       // the moment at which each step is sent again that nobody knows about
+	again  []int               // how many were, by moment
+	open   map[*worker][]*Step // what was sent again and is still not known
 }
 
 func ackSite(ctx context.Context, l *Lab, name string, rounds int, newSite siteMaker, cut link) (o Outcome, err error) {
@@ -98,7 +105,7 @@ func ackSite(ctx context.Context, l *Lab, name string, rounds int, newSite siteM
 	if err != nil {
 		return o, err
 	}
-	c := &acking{Load: site.NewLoad(name, ackCallers), link: cut, chance: l.Rand(name), later: map[*Step]int{}, again: make([]int, len(lateness()))}
+	c := &acking{Load: site.NewLoad(name, ackCallers), link: cut, chance: l.Rand(name), later: map[*Step]int{}, again: make([]int, len(lateness())), open: map[*worker][]*Step{}}
 	// A connection of its own for each request: then the bytes are the request's and its answer's.
 	c.client = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	if c.proxy, err = newCutter(c.budget); err != nil {
@@ -130,6 +137,7 @@ func ackSite(ctx context.Context, l *Lab, name string, rounds int, newSite siteM
 		}
 		c.all(func(w *worker) { c.resend(ctx, w, i, p) })
 		c.cut(false)
+		c.all(func(w *worker) { c.settle(ctx, w, p) })
 		l.Say("%s: after %s %d were sent again", name, late.what, c.again[i])
 	}
 	if err := errors.Join(c.wrong...); err != nil {
@@ -213,9 +221,9 @@ func (c *acking) first(ctx context.Context, w *worker, n int, p *Program) {
 	}
 }
 
-// resend sends what is due now until it is known, at first through the cuts, and some of what was acknowledged.
+// resend sends through the cuts what is due now, and some of what was acknowledged.
 func (c *acking) resend(ctx context.Context, w *worker, moment int, p *Program) {
-	places := []*place{{[]string{c.link.url(c.proxy.Addr, p)}}, {[]string{p.URL}}}
+	through := &place{[]string{c.link.url(c.proxy.Addr, p)}}
 	for _, s := range w.steps {
 		c.mu.Lock()
 		due := s.Key != "" && s.Final().Outcome == Unknown && c.later[s] == moment
@@ -223,14 +231,33 @@ func (c *acking) resend(ctx context.Context, w *worker, moment int, p *Program) 
 		if !due && (!s.Repeatable() || w.rand.IntN(6) > 0) {
 			continue
 		}
-		for try := 0; try < 20; try++ {
-			if w.send(ctx, places[min(try/2, 1)], s) != Unknown || Wait(ctx, time.Duration(try)*20*time.Millisecond) != nil {
+		for try := range triesCut {
+			if w.send(ctx, through, s) != Unknown || Wait(ctx, time.Duration(try)*20*time.Millisecond) != nil {
 				break
 			}
 		}
 		c.mu.Lock()
 		c.again[moment]++
+		if s.Final().Outcome == Unknown {
+			c.open[w] = append(c.open[w], s)
+		}
 		c.mu.Unlock()
+	}
+}
+
+// settle sends what is still not known, now that nothing is cut any more, until it is.
+func (c *acking) settle(ctx context.Context, w *worker, p *Program) {
+	straight := &place{[]string{p.URL}}
+	c.mu.Lock()
+	open := c.open[w]
+	delete(c.open, w)
+	c.mu.Unlock()
+	for _, s := range open {
+		for try := range triesUncut {
+			if w.send(ctx, straight, s) != Unknown || Wait(ctx, time.Duration(try)*20*time.Millisecond) != nil {
+				break
+			}
+		}
 		if s.Final().Outcome == Unknown {
 			w.trouble(fmt.Errorf("%s is not answered, however often it is sent", s))
 		}

@@ -17,7 +17,7 @@ import (
 // built anew, and what a naive reader makes of it (RELIABILITY R5, R11, F04, F07, F08).
 func projectors() Fault {
 	return Fault{Name: "projectors", About: "projectors killed in mid-batch, with PostgreSQL too; a commit that cannot be applied",
-		Short: 8, Long: 1000, Run: runProjectors}
+		Short: 6, Long: 1000, Run: runProjectors}
 }
 
 const (
