@@ -83,7 +83,7 @@ func (d *Load) Finish(ctx context.Context) error {
 	case <-ctx.Done():
 		d.stop()
 		<-done
-		return fmt.Errorf("callers still wait for an answer: %w", ctx.Err())
+		return broken("callers still wait for an answer: %w", ctx.Err())
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
