@@ -69,7 +69,6 @@ func groups() []group {
 		{"history", "command, check and projection with a short history and longer ones, in turns", history},
 		{"program", "the real binary with a long history: its memory under load, its starts until it says that it is ready", program},
 		{"cold", "an account that is not in memory, loaded from the log and from its snapshot: a log ten times as long, many members", cold},
-		{"program", "the real binary with a long history: its memory under load, its starts until it says that it is ready", program},
 		{"start", "until log, vault and App are ready, after a clean stop and after kill -9", starts},
 	}
 }
