@@ -104,7 +104,7 @@ func Current(ctx context.Context, operator Client) error {
 		current := true
 		for _, m := range models.Items {
 			if len(m.Parked) > 0 {
-				wrong = fmt.Errorf("read model %s has parked %v", m.Name, m.Parked)
+				wrong = broken("read model %s has parked %v", m.Name, m.Parked)
 				return true
 			}
 			current = current && (m.State == "retired" || m.Lag == 0 && m.Problem == "")

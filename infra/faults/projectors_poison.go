@@ -116,7 +116,7 @@ func (p *projecting) isParked(ctx context.Context, operator Client, other, guest
 		return parked
 	})
 	if waited != nil {
-		return errors.Join(waited, wrong, fmt.Errorf("the account is not parked, or not alone: %+v", status.Items))
+		return broken("the account is not parked, or not alone: %+v: %w", status.Items, errors.Join(waited, wrong))
 	}
 	out, err := exec.CommandContext(ctx, p.lab.Program, "projections", "status", "--url", p.running.URL, "--data", p.Data).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), boundary+" is parked at position") {
