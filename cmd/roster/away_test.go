@@ -31,10 +31,10 @@ func postmaster(data string) int {
 	return pid
 }
 
-// sessionsOf are the processes of the server: itself and all that it has made.
-func sessionsOf(t testing.TB, pid int) []int {
+// childrenOf are the processes that a process has made.
+func childrenOf(t testing.TB, pid int) []int {
 	t.Helper()
-	all := []int{pid}
+	var all []int
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		t.Fatal(err)
@@ -174,9 +174,12 @@ func TestDatabaseAway(t *testing.T) {
 		whole("killed and back")
 	}
 
-	// Hanging: connections stay open and nothing is answered.
-	pids := sessionsOf(t, postmaster(r.Data))
+	// Hanging: connections stay open and nothing is answered. The postmaster first, so that it makes no session that
+	// the list of its children does not have.
+	pids := []int{postmaster(r.Data)}
 	defer func() { signal(t, syscall.SIGCONT, pids...) }() // else they could not be ended
+	signal(t, syscall.SIGSTOP, pids...)
+	pids = append(pids, childrenOf(t, pids[0])...)
 	signal(t, syscall.SIGSTOP, pids...)
 	commands("hanging")
 	unavailable("hanging")
