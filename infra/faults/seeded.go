@@ -149,8 +149,9 @@ func (l *Lab) BuildSeeded(ctx context.Context, name string) (path string, err er
 	return path, l.Build(ctx, l.Root, path, "-overlay", overlay)
 }
 
-// Try builds the program with the bug in it and runs the faults that must catch it. how is how the first did that broke
-// a promise; "" says that none did. That a fault cannot be run at all catches nothing, and is an error.
+// Try builds the program with the bug in it and runs the faults that must catch it, until one does. how is how that one
+// broke a promise; "" says that none did. That a fault cannot be run at all catches nothing, and is an error where no
+// other caught it.
 func (s Seed) Try(ctx context.Context, o Options) (how string, err error) {
 	o.Program = ""
 	builder := &Lab{Options: o}
@@ -162,13 +163,13 @@ func (s Seed) Try(ctx context.Context, o Options) (how string, err error) {
 		return "", err
 	}
 	for _, c := range s.Catch {
-		found, err := Find(c.Fault)
-		if err != nil {
-			return "", err
+		found, unknown := Find(c.Fault)
+		if unknown != nil {
+			return "", unknown
 		}
-		lab, err := NewLab(ctx, o)
-		if err != nil {
-			return "", err
+		lab, trouble := NewLab(ctx, o)
+		if trouble != nil {
+			return "", trouble
 		}
 		_, wrong := found[0].Run(ctx, lab, c.Rounds)
 		closed := lab.Close()
@@ -179,9 +180,9 @@ func (s Seed) Try(ctx context.Context, o Options) (how string, err error) {
 			_, what, _ := strings.Cut(wrong.Error(), ErrBroken.Error())
 			return c.Fault + ": " + strings.TrimLeft(what, ":\n "), nil
 		}
-		if err := errors.Join(wrong, closed); err != nil {
-			return "", fmt.Errorf("%s: %w", c.Fault, err)
+		if wrong = errors.Join(wrong, closed); wrong != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", c.Fault, wrong))
 		}
 	}
-	return "", nil
+	return "", err
 }
