@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"roster/domain"
@@ -30,6 +31,10 @@ type boundary struct {
 	snapshot
 	kept  *kept // the snapshot that is kept of it; nil while that is not known
 	since int   // commits since that one
+
+	// What was sent after a position before this one may have arrived, or still do so: nobody knows. Until a commit at
+	// or behind it is seen, the log is read for whatever is asked. 0 where there is no such thing.
+	doubtful atomic.Uint64
 
 	weighed int // what the cache has been told last
 
@@ -79,6 +84,11 @@ func (c *cache) makeRoom() {
 		switch {
 		case c.heavy < c.most || gone == atOnceGone:
 			return
+		case e.doubtful.Load() != 0:
+			if passed++; passed > 4*looks {
+				return // there is nothing but those
+			}
+			continue
 		case e.used && passed < looks:
 			e.used = false
 			passed++
@@ -136,7 +146,7 @@ func (a *App) warm(b events.Boundary) (s snapshot, ok bool) {
 		return snapshot{}, false
 	}
 	defer e.mu.Unlock()
-	return e.snapshot, e.loaded
+	return e.snapshot, e.loaded && e.doubtful.Load() == 0
 }
 
 // loaded shows a boundary under its lock, loading what is not yet there. Where others write too, it waits for the
@@ -152,7 +162,7 @@ func (a *App) loaded(ctx context.Context, b events.Boundary, look func(*boundary
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.loaded || !settled {
+	if !e.loaded || !settled || e.doubtful.Load() != 0 {
 		if err := a.catchUp(ctx, b, e); err != nil {
 			return err
 		}
@@ -238,8 +248,27 @@ func (a *App) applied(c events.Commit) {
 	a.moved(c.Boundary, e)
 }
 
-// moved notes what a boundary weighs now, and whether its snapshot is due. The caller holds its lock.
+// mayArrive notes that nobody knows whether these arrive. Where others write too, the log is asked all the same.
+func (a *App) mayArrive(writes []Write) {
+	if a.shared {
+		return
+	}
+	for _, w := range writes {
+		e := a.cache.of(w.Boundary)
+		e.mu.Lock()
+		if w.After >= e.pos { // else the boundary has moved on, and they never can
+			e.doubtful.Store(max(e.doubtful.Load(), w.After+1))
+		}
+		e.mu.Unlock()
+	}
+}
+
+// moved notes what a boundary weighs now, whether what was in doubt no longer is, and whether its snapshot is due. The
+// caller holds its lock.
 func (a *App) moved(b events.Boundary, e *boundary) {
+	if e.pos >= e.doubtful.Load() {
+		e.doubtful.Store(0)
+	}
 	if w := 1 + (domain.Folded{State: e.state, Keys: e.keys}).Entries(); w != e.weighed {
 		e.weighed = w
 		a.cache.weigh(e, w)

@@ -256,6 +256,7 @@ func (t *try) once(ctx context.Context) (r Result, done bool, err error) {
 	case errors.Is(err, ErrUnknownOutcome):
 		// It may still arrive: the next try compares on the same positions, so at most one of them counts.
 		t.adrift = writes
+		t.mayArrive(writes)
 		return t.look(ctx, writes)
 	case errors.Is(err, ErrConflict):
 		r, found, err := t.look(ctx, writes)

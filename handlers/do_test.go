@@ -315,6 +315,45 @@ func TestUnknownOutcome(t *testing.T) {
 	}
 }
 
+// A commit whose caller has gone away before it was acknowledged counts from the moment it is in the log: a suspended
+// member's next request is refused, also by a process that nobody else writes beside (SPEC 3.9).
+func TestUnknownOutcomeCounts(t *testing.T) {
+	for name, fault := range map[string]memlog.Fault{"stored before": memlog.LostAck, "stored after": memlog.Late} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			account := b.open()
+			owner := b.join(account, "owner", domain.Owner)
+			viewer := b.join(account, "viewer", domain.Viewer)
+			ctx, cancel := context.WithCancel(t.Context())
+			app := b.another(handlers.Config{Log: &hooked{Log: b.log, before: func(handlers.Write) { cancel() }}})
+			may := func() error {
+				_, err := app.Do(t.Context(), by(viewer), domain.MayIn{Account: account, Permission: domain.UsersRead})
+				return err
+			}
+			if err := may(); err != nil {
+				t.Fatal(err)
+			}
+			b.log.Fail(fault)
+			if _, err := app.Do(ctx, by(owner), domain.Suspend{Account: account, User: viewer}); !errors.Is(err, handlers.ErrUnknownOutcome) {
+				t.Fatalf("got %v", err)
+			}
+			if err := may(); fault == memlog.Late && err != nil { // read from the log, where it is not yet
+				t.Fatal(err)
+			}
+			b.do(b.another(handlers.Config{}), operator(), domain.OpenAccount{AccountName: "What was late comes before this"})
+			if err := may(); code(err) != domain.NotPermitted {
+				t.Errorf("the suspended member: %v", err)
+			}
+			if _, err := app.Do(t.Context(), by(owner), domain.Reactivate{Account: account, User: viewer}); err != nil {
+				t.Error(err)
+			}
+			if err := may(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // hooked is a log that a test looks over the shoulder of.
 type hooked struct {
 	handlers.Log
