@@ -1,6 +1,8 @@
 package domain
 
 import (
+	"slices"
+
 	"roster/events"
 )
 
@@ -55,18 +57,31 @@ func (c AcceptInvitation) Decide(w *World, is Issued) error {
 		}
 		user, key = c.New.ID, c.New.Key
 	}
-	if m, ok := a.Member(user); ok && m.Status != Revoked {
+	var joined []events.AccountID
+	parts := w.parts(c.Account, i)
+	for _, p := range parts {
+		if m, ok := w.Account(p.account).Member(user); !ok || !m.is() {
+			joined = append(joined, p.account)
+		}
+	}
+	if joined == nil {
 		return refuse(AlreadyMember, "you already are a member")
 	}
-	w.record(events.OfAccount(c.Account),
-		events.InvitationAccepted{Invitation: i.ID, User: user},
-		events.MembershipGranted{User: user, Key: key, Address: i.Address, Grants: i.Grants, Invitation: i.ID})
+	for _, p := range parts {
+		b := events.OfAccount(p.account)
+		w.record(b, events.InvitationAccepted{Invitation: i.ID, User: user})
+		if slices.Contains(joined, p.account) { // what somebody has become meanwhile, they stay
+			w.record(b, events.MembershipGranted{User: user, Key: key, Address: i.Address, Grants: p.Grants, Invitation: i.ID})
+		}
+	}
 	if holder.IsZero() {
 		to := c.To // what was invited is what is claimed, whatever the caller says
 		to.ID, to.Key = i.Address, i.Invitee.Box.K
-		w.register(*c.New, to, c.Account)
-	} else {
-		w.record(events.OfUser(user), events.UserJoined{Account: c.Account})
+		w.register(*c.New, to, joined...)
+		return nil
+	}
+	for _, id := range joined {
+		w.record(events.OfUser(user), events.UserJoined{Account: id})
 	}
 	return nil
 }
@@ -85,6 +100,14 @@ type LookedAt struct {
 	Account    Account
 	Invitation Invitation
 	HasUser    bool // the invitee has to sign in
+	Accounts   []InvitedInto
+}
+
+// InvitedInto is one of the accounts that an invitation is for.
+type InvitedInto struct {
+	Account events.AccountID
+	Name    string
+	Grants  []events.Grant
 }
 
 func (c LookAtInvitation) Name() string { return "LookAtInvitation" }
@@ -97,7 +120,11 @@ func (c LookAtInvitation) Decide(w *World, _ Issued) error {
 	if !ok {
 		return refuse(NotFound, "no such invitation")
 	}
-	*c.Into = LookedAt{a, i, !w.Address(i.Address).User.IsZero()}
+	*c.Into = LookedAt{Account: a, Invitation: i, HasUser: !w.Address(i.Address).User.IsZero()}
+	for _, p := range w.parts(c.Account, i) {
+		at := w.Account(p.account)
+		c.Into.Accounts = append(c.Into.Accounts, InvitedInto{p.account, at.Name, p.Grants})
+	}
 	return w.alive(c.Account, i, c.Generation)
 }
 
@@ -123,6 +150,8 @@ func (c DeclineInvitation) Decide(w *World, _ Issued) error {
 	if err := w.alive(c.Account, i, c.Generation); err != nil {
 		return err
 	}
-	w.record(events.OfAccount(c.Account), events.InvitationDeclined{Invitation: i.ID})
+	for _, p := range w.parts(c.Account, i) {
+		w.record(events.OfAccount(p.account), events.InvitationDeclined{Invitation: i.ID})
+	}
 	return nil
 }

@@ -9,31 +9,53 @@ import (
 // maxDepth bounds a walk up the tree of accounts, so that not even a cycle could make it endless.
 const maxDepth = 16
 
-// AccessOf is what a user may do in an account at this moment: the direct membership, and those memberships of the
-// accounts above that extend to it. The protected role of a root account always does (SPEC 3.7).
-func (w *World) AccessOf(user events.UserID, account events.AccountID) Access {
-	var grants []events.Grant
-	for id, depth := account, 0; !id.IsZero() && depth < maxDepth; depth++ {
+// chain is an account and those above it, the root last. It ends below one that is not known.
+func (w *World) chain(account events.AccountID) []Account {
+	var list []Account
+	for id := account; !id.IsZero() && len(list) < maxDepth; {
 		a := w.Account(id)
 		if !a.Opened {
 			break
 		}
-		if m, ok := a.Member(user); ok && m.Status == Active {
-			for _, g := range current(m.Grants, w.is.At) {
-				g.Inherit = extends(g, a)
-				if id == account || g.Inherit {
-					grants = append(grants, g)
-				}
-			}
-		}
+		list = append(list, a)
 		id = a.Parent
 	}
-	return Access{grants: grants}
+	return list
+}
+
+// AccessOf is what a user may do in an account at this moment: the direct membership, and those memberships of the
+// accounts above that extend to it. The protected role of a root account always does (SPEC 3.7).
+func (w *World) AccessOf(user events.UserID, account events.AccountID) Access {
+	return w.accessIn(w.chain(account), user)
+}
+
+func (w *World) accessIn(chain []Account, user events.UserID) Access {
+	var access Access
+	for i := range chain {
+		a := &chain[i]
+		access.closed = access.closed || a.Closed
+		m, ok := a.members.Get(user)
+		if !ok || m.Status != Active || m.Locked {
+			continue
+		}
+		from := len(access.held)
+		access.held = w.resolveInto(access.held, chain[i:], current(m.Grants, w.is.At))
+		kept := access.held[:from]
+		for _, h := range access.held[from:] {
+			h.since = m.Version
+			h.Inherit = extends(h.Grant, *a)
+			if i == 0 || h.Inherit {
+				kept = append(kept, h)
+			}
+		}
+		access.held = kept
+	}
+	return access
 }
 
 // extends says whether a grant of an account reaches its sub-accounts.
 func extends(g events.Grant, a Account) bool {
-	return g.Inherit || a.Parent.IsZero() && slices.Contains(g.Roles, Owner)
+	return g.Inherit || a.Parent.IsZero() && slices.Contains(g.Roles, a.protected())
 }
 
 // mayIn is the access of whoever asks, refused when they lack the permission.
@@ -45,28 +67,39 @@ func (w *World) mayIn(account events.AccountID, p Permission) (Account, Access, 
 	return a, access, err
 }
 
+// manages is mayIn for a command that changes something: refused in an account that is closed.
+func (w *World) manages(account events.AccountID, p Permission) (Account, Access, error) {
+	a, access, err := w.mayIn(account, p)
+	if err == nil && access.closed {
+		err = errClosed()
+	}
+	return a, access, err
+}
+
+func errClosed() error { return refuse(AccountClosed, "the account has been closed") }
+
 func errSuspended() error { return refuse(NotPermitted, "your access to this account is suspended") }
 
 func needs(p Permission) error { return refuse(NotPermitted, "this needs the permission %s", p) }
 
 // sees is the access of whoever asks. An account that they have no access to reads as one that does not exist.
 func (w *World) sees(account events.AccountID) (Account, Access, error) {
-	a := w.Account(account)
-	if !a.Opened {
-		return a, Access{}, refuse(NotFound, "no such account")
-	}
-	if w.is.operator() {
-		return a, Access{all: true}, nil
+	chain := w.chain(account)
+	if len(chain) == 0 {
+		return Account{ID: account}, Access{}, refuse(NotFound, "no such account")
 	}
 	user := w.is.Actor.User()
-	access := w.AccessOf(user, account)
-	if access.None() {
-		if m, ok := a.Member(user); ok && m.Status == Suspended {
-			return a, access, errSuspended()
-		}
-		return a, access, refuse(NotFound, "no such account")
+	access := w.accessIn(chain, user)
+	if w.is.operator() {
+		return chain[0], Access{all: true, closed: access.closed}, nil
 	}
-	return a, access, nil
+	if access.None() {
+		if m, ok := chain[0].Member(user); ok && m.Status == Suspended {
+			return chain[0], access, errSuspended()
+		}
+		return chain[0], access, refuse(NotFound, "no such account")
+	}
+	return chain[0], access, nil
 }
 
 // MayIn decides whether whoever asks holds a permission in an account, without recording anything: what queries
@@ -106,8 +139,14 @@ func (w *World) inviterMay(account events.AccountID, i Invitation) bool {
 	if i.By.Type != events.ByUser {
 		return true
 	}
-	access := w.AccessOf(i.By.User(), account)
-	return access.Holds(UsersInvite) && access.covers(i.Grants)
+	for _, p := range w.parts(account, i) {
+		chain := w.chain(p.account)
+		access := w.accessIn(chain, i.By.User())
+		if !access.Holds(UsersInvite) || !access.covers(w.resolve(chain, p.Grants)) {
+			return false
+		}
+	}
+	return true
 }
 
 // mostRevoked bounds the facts about invitations that one commit takes along, so that it fits into a message.
@@ -129,15 +168,24 @@ func (w *World) endInvitationsOf(user events.UserID, account events.AccountID) {
 
 // StatusOf is where an invitation stands at this moment, whatever the log has been told so far (SPEC 2.5, 2.10).
 func (w *World) StatusOf(account events.AccountID, i Invitation) Status {
+	parts := w.parts(account, i)
+	for _, p := range parts { // what has ended in one of its accounts has ended
+		if p.Status != Pending {
+			return p.Status
+		}
+	}
 	switch {
-	case i.Status != Pending:
-		return i.Status
 	case i.ExpiresAt <= w.is.At:
 		return Expired
-	case !w.inviterMay(account, i):
+	case !w.inviterMay(account, i), slices.ContainsFunc(parts, func(p invitedInto) bool { return w.closed(p.account) }):
 		return Revoked
 	}
 	return Pending
+}
+
+// closed says that the account, or one above it, has been closed.
+func (w *World) closed(account events.AccountID) bool {
+	return slices.ContainsFunc(w.chain(account), func(a Account) bool { return a.Closed })
 }
 
 // alive refuses with the reason for which a link no longer works (SPEC 2.12).

@@ -30,13 +30,21 @@ type Account struct {
 	Parent   events.AccountID
 	Profile  events.ProfileRef
 	OpenedAt events.Time
-	Version  uint64 // position of the last commit that changed the account itself
+	Closed   bool
+	Policy   events.Policy // its own; what applies is World.Policy
+	Version  uint64        // position of the last commit that changed the account itself
+	// RolesVersion and PolicyVersion are those of the roles that it has defined and of its policy.
+	RolesVersion, PolicyVersion uint64
 
+	defined []*Role // by name
+
+	active      int     // memberships that are
 	owners      int     // memberships that count for the last-owner rule since the fact that made them so
 	later       []later // memberships that count from a moment that lay ahead of that fact
 	members     pmap[events.UserID, Member]
 	invitations pmap[events.InvitationID, Invitation]
 	byAddress   pmap[events.AddressID, seat]
+	contacts    pmap[events.ContactID, Contact]
 	open        pmap[events.UserID, pmap[events.InvitationID, struct{}]] // pending ones, by the user who invited
 }
 
@@ -84,10 +92,16 @@ type Member struct {
 	Key     events.KeyID
 	Address events.AddressID
 	Grants  []events.Grant
+	By      events.Actor // who granted it
 	Status  Status
+	Locked  bool        // the operator has locked the user
+	Warned  events.Time // of an end that the person has been warned of
 	Since   events.Time
 	Version uint64 // position of the last commit that changed it
 }
+
+// is says that there is such a membership, whether or not it gives access at the moment.
+func (m Member) is() bool { return m.Status == Active || m.Status == Suspended || m.Status == Pending }
 
 // Invitation is one invitation, as far as links and rules need it.
 type Invitation struct {
@@ -98,8 +112,10 @@ type Invitation struct {
 	By         events.Actor
 	Generation uint32
 	ExpiresAt  events.Time
-	Status     Status // as written: what has expired by the clock still says pending
-	Noted      bool   // its expiry stands in the log
+	Status     Status             // as written: what has expired by the clock still says pending
+	Noted      bool               // its expiry stands in the log
+	Reminded   bool               // the invitee has been reminded of this generation
+	Accounts   []events.AccountID // all that it is for, where it is for several
 	Delivery   string
 	Version    uint64
 }
@@ -152,19 +168,19 @@ func (a Account) Owners(at events.Time) int {
 }
 
 // counts says whether a membership counts as an owner at a moment.
-func (m Member) counts(at events.Time) bool {
-	from, ok := m.owns()
+func (a Account) counts(m Member, at events.Time) bool {
+	from, ok := a.owns(m)
 	return ok && from <= at
 }
 
-// owns says from when on a membership counts as an owner, if ever: direct, active, with the protected role and
-// without an end.
-func (m Member) owns() (from events.Time, ok bool) {
-	if m.Status != Active {
+// owns says from when on a membership counts as an owner, if ever: direct, active, with the protected role, without an
+// end, and of a person who can sign in.
+func (a Account) owns(m Member) (from events.Time, ok bool) {
+	if m.Status != Active || m.Locked {
 		return 0, false
 	}
 	for _, g := range m.Grants {
-		if g.Until == 0 && slices.Contains(g.Roles, Owner) && (!ok || g.From < from) {
+		if g.Until == 0 && slices.Contains(g.Roles, a.protected()) && (!ok || g.From < from) {
 			from, ok = g.From, true
 		}
 	}
@@ -172,12 +188,18 @@ func (m Member) owns() (from events.Time, ok bool) {
 }
 
 func (a Account) withMember(m Member, h Happened) Account {
+	if m.Status == Active {
+		a.active++
+	}
 	if old, ok := a.members.Get(m.User); ok {
-		if _, owned := old.owns(); owned {
+		if old.Status == Active {
+			a.active--
+		}
+		if _, owned := a.owns(old); owned {
 			a = a.withoutOwner(m.User)
 		}
 	}
-	switch from, ok := m.owns(); {
+	switch from, ok := a.owns(m); {
 	case !ok:
 	case from <= h.At:
 		a.owners++
@@ -235,16 +257,39 @@ func (a Account) evolve(h Happened) State {
 	switch f := h.Event.(type) {
 	case events.AccountOpened:
 		a.Opened, a.Name, a.Parent, a.Profile, a.OpenedAt, a.Version = true, f.Name, f.Parent, f.Profile, h.At, h.Pos
+	case events.AccountRenamed:
+		a.Name, a.Version = f.To, h.Pos
+	case events.AccountMoved:
+		a.Parent, a.Version = f.To, h.Pos
+	case events.AccountClosed:
+		a.Closed, a.Version = true, h.Pos
+	case events.AccountPolicyChanged:
+		a.Policy, a.PolicyVersion = f.To, h.Pos
+	case events.AccountProfileAdopted:
+		a.Profile, a.Version = f.To, h.Pos
+		return a.recounted(h)
+
+	case events.RoleDefined:
+		return a.withRole(f.Role, &f.To, h)
+	case events.RoleWithdrawn:
+		return a.withRole(f.Role, nil, h)
+
+	case events.ContactAdded:
+		return a.withContact(f.Contact, f.Person.Box, f.Roles, false, h)
+	case events.ContactChanged:
+		return a.withContact(f.Contact, f.Person.Box, f.To, true, h)
+	case events.ContactRemoved:
+		a.contacts = a.contacts.Without(f.Contact)
 
 	case events.InvitationCreated:
 		s, _ := a.byAddress.Get(f.Address)
 		s.invitation = f.Invitation
 		a.byAddress = a.byAddress.With(f.Address, s.mailed(h.At))
 		return a.withInvitation(Invitation{ID: f.Invitation, Address: f.Address, Invitee: sealedAt(h, f.Invitee.Box),
-			Grants: f.Grants, By: h.By, Generation: f.Generation, ExpiresAt: f.ExpiresAt, Status: Pending, Delivery: "unsent"}, h)
+			Grants: f.Grants, By: h.By, Generation: f.Generation, ExpiresAt: f.ExpiresAt, Status: Pending, Delivery: "unsent", Accounts: f.Accounts}, h)
 	case events.InvitationResent:
 		a = a.changedInvitation(f.Invitation, h, func(i *Invitation) {
-			i.Generation, i.ExpiresAt, i.Status, i.Noted, i.Delivery = f.Generation, f.To, Pending, false, "unsent"
+			i.Generation, i.ExpiresAt, i.Status, i.Noted, i.Reminded, i.Delivery = f.Generation, f.To, Pending, false, false, "unsent"
 		})
 		i, _ := a.invitations.Get(f.Invitation)
 		s, _ := a.byAddress.Get(i.Address) // the one resent is the address's latest again, so that it gets no second one
@@ -258,6 +303,8 @@ func (a Account) evolve(h Happened) State {
 		return a.changedInvitation(f.Invitation, h, func(i *Invitation) { i.Status = Accepted })
 	case events.InvitationExpired:
 		return a.changedInvitation(f.Invitation, h, func(i *Invitation) { i.Noted = true })
+	case events.InvitationReminded:
+		return a.changedInvitation(f.Invitation, h, func(i *Invitation) { i.Reminded = i.Reminded || i.Generation == f.Generation })
 	case events.InvitationMailSent:
 		return a.delivered(f.Invitation, f.Generation, "sent", h)
 	case events.InvitationMailDeferred:
@@ -269,9 +316,27 @@ func (a Account) evolve(h Happened) State {
 		s, _ := a.byAddress.Get(f.Address)
 		s.user = f.User
 		a.byAddress = a.byAddress.With(f.Address, s)
-		return a.withMember(Member{User: f.User, Key: f.Key, Address: f.Address, Grants: f.Grants, Status: Active, Since: h.At}, h)
+		status := Active
+		if f.Pending {
+			status = Pending
+		}
+		return a.withMember(Member{User: f.User, Key: f.Key, Address: f.Address, Grants: f.Grants, By: h.By, Status: status, Since: h.At}, h)
+	case events.MembershipActivated:
+		return a.changed(f.User, h, func(m *Member) { m.Status = Active })
 	case events.MembershipRoleChanged:
-		return a.changed(f.User, h, func(m *Member) { m.Grants = f.To })
+		return a.changed(f.User, h, func(m *Member) { m.Grants, m.By = f.To, h.By })
+	case events.MembershipExpired:
+		return a.changed(f.User, h, func(m *Member) {
+			if m.Grants = f.Left; len(f.Left) == 0 {
+				m.Status = Revoked
+			}
+		})
+	case events.MembershipReminded:
+		return a.changed(f.User, h, func(m *Member) { m.Warned = f.Until })
+	case events.MembershipUserLocked:
+		return a.changed(f.User, h, func(m *Member) { m.Locked = true })
+	case events.MembershipUserUnlocked:
+		return a.changed(f.User, h, func(m *Member) { m.Locked = false })
 	case events.MembershipSuspended:
 		return a.changed(f.User, h, func(m *Member) { m.Status = Suspended })
 	case events.MembershipReactivated:
@@ -283,7 +348,9 @@ func (a Account) evolve(h Happened) State {
 
 	case events.LogStarted, events.PortalSetUp, events.OperatorKeyAdded, events.InvitationLinkRequested,
 		events.UserRegistered, events.UserJoined, events.UserErased, events.PasswordSet, events.SessionStarted,
-		events.SessionEnded, events.AddressClaimed, events.AddressErased, events.SigninAttempted, events.CommandRefused:
+		events.SessionEnded, events.AddressClaimed, events.AddressErased, events.SigninAttempted, events.CommandRefused,
+		events.ModulesDeclared, events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,
+		events.UserLocked, events.UserUnlocked:
 	}
 	return a
 }
@@ -294,4 +361,19 @@ func (a Account) delivered(id events.InvitationID, generation uint32, how string
 			i.Delivery = how
 		}
 	})
+}
+
+// recounted counts the owners anew: another role may be the protected one.
+func (a Account) recounted(h Happened) Account {
+	a.owners, a.later = 0, nil
+	for _, m := range a.members.All() {
+		switch from, ok := a.owns(m); {
+		case !ok:
+		case from <= h.At:
+			a.owners++
+		default:
+			a.later = append(a.later, later{m.User, from})
+		}
+	}
+	return a
 }

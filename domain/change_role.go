@@ -20,13 +20,14 @@ func (c ChangeRole) Decide(w *World, is Issued) error {
 	if err != nil {
 		return err
 	}
+	chain := w.chain(c.Account)
 	switch {
-	case is.self(c.User) && !m.lowers(c.Grants, a, is.At):
+	case is.self(c.User) && !w.lowers(chain, m, c.Grants):
 		return refuse(ExceedsOwnAccess, "nobody can raise their own access")
-	case !is.self(c.User) && !access.covers(c.Grants):
+	case !is.self(c.User) && !access.covers(w.resolve(chain, c.Grants)):
 		return refuse(ExceedsOwnAccess, "nobody can grant more than they hold")
 	}
-	grants, err := checkGrants(c.Grants, is.At)
+	grants, err := w.checkGrants(chain, c.Grants)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"encoding/binary"
+	"encoding/json"
 
 	"roster/events"
 )
@@ -162,4 +163,17 @@ func (c *coder) actor(a *events.Actor) {
 	text(c, &a.Type)
 	text(c, &a.ID)
 	c.fixed(a.Session[:])
+}
+
+// asJSON is a value that changes seldom and has many optional parts.
+func (c *coder) asJSON(p any) {
+	if !c.reading {
+		b, err := json.Marshal(p)
+		c.bad = c.bad || err != nil
+		c.span(b)
+		return
+	}
+	if json.Unmarshal(c.span(nil), p) != nil {
+		c.bad = true
+	}
 }

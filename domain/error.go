@@ -18,12 +18,14 @@ const (
 	NotFound           Code = "not_found"
 	NotPermitted       Code = "not_permitted"
 	ExceedsOwnAccess   Code = "exceeds_own_access"
+	ModuleNotAllowed   Code = "module_not_allowed"
 	WrongRecipient     Code = "wrong_recipient"
 	InvitationExpired  Code = "invitation_expired"
 	InvitationRevoked  Code = "invitation_revoked"
 	InvitationReplaced Code = "invitation_replaced"
 	InvitationUsed     Code = "invitation_used"
 	Invalid            Code = "invalid"
+	DomainNotAllowed   Code = "domain_not_allowed"
 	PasswordRules      Code = "password_rules"
 	StaleVersion       Code = "stale_version"
 	LastActiveOwner    Code = "last_active_owner"
@@ -31,6 +33,10 @@ const (
 	AlreadyInvited     Code = "already_invited"
 	AccountClosed      Code = "account_closed"
 	Inherited          Code = "inherited"
+
+	ConfirmationRequired Code = "confirmation_required"
+	ThresholdExceeded    Code = "threshold_exceeded"
+	ChangedSince         Code = "changed_since"
 )
 
 // Error is a refusal: the command did not happen, and why. Anything else that goes wrong is a fault.
@@ -62,7 +68,7 @@ func invalid(location, format string, args ...any) *Error {
 // DeniesRights says that the refusal is for lack of rights, so that it belongs in the audit trail (SPEC 5.1).
 func (e *Error) DeniesRights() bool {
 	switch e.Code {
-	case NotPermitted, ExceedsOwnAccess, WrongRecipient:
+	case NotPermitted, ExceedsOwnAccess, ModuleNotAllowed, WrongRecipient:
 		return true
 	}
 	return false

@@ -21,10 +21,11 @@ func (w *World) mayChange(account events.AccountID, user events.UserID, p Permis
 		return a, Member{}, access, err
 	}
 	m, _ := a.Member(user)
-	held := unended(m.Grants, w.is.At)
-	if m.Status != Active && m.Status != Suspended {
+	chain := w.chain(account)
+	held := w.resolve(chain, unended(m.Grants, w.is.At))
+	if !m.is() {
 		m = Member{User: user}
-		held = w.AccessOf(user, account).grants
+		held = w.accessIn(chain, user).held
 	}
 	lowering := w.is.self(user) && p == UsersChangeRole
 	switch known := m.Status != "" || len(held) > 0; {
@@ -36,6 +37,8 @@ func (w *World) mayChange(account events.AccountID, user events.UserID, p Permis
 		return a, m, access, refuse(NotFound, "no such user in this account")
 	case !lowering && !access.covers(held):
 		return a, m, access, refuse(ExceedsOwnAccess, "this user may do more than you")
+	case access.closed:
+		return a, m, access, errClosed()
 	}
 	return a, m, access, nil
 }
@@ -58,7 +61,7 @@ func (w *World) notOneself(account events.AccountID, why string) error {
 
 // keepsOwner refuses to take the last active owner from a root account (SPEC 3.7).
 func (a Account) keepsOwner(before, after Member, at events.Time) error {
-	if a.Parent.IsZero() && before.counts(at) && !after.counts(at) && a.Owners(at) == 1 {
+	if a.Parent.IsZero() && a.counts(before, at) && !a.counts(after, at) && a.Owners(at) == 1 {
 		return refuse(LastActiveOwner, "the account would have no active owner left")
 	}
 	return nil

@@ -25,19 +25,11 @@ type NewUser struct {
 	Password events.SecretID
 }
 
-// The validity of invitations (SPEC 1.4).
-const (
-	DefaultValidity = 7 * 24 * time.Hour
-	minValidity     = time.Hour
-	maxValidity     = 90 * 24 * time.Hour
-)
-
-// standardProfile applies to every account until portal profiles can be chosen.
-var standardProfile = events.ProfileRef{Name: "standard", Version: 1}
-
-// OpenAccount makes a root account, by the operator, and invites its owner (SPEC 1.2, 1.3).
+// OpenAccount makes a root account, by the operator, or a sub-account, by whoever may in the account above; and invites
+// its owner, where one is named (SPEC 1.2, 1.3).
 type OpenAccount struct {
 	AccountName string
+	Parent      events.AccountID
 	Owner       *Addressee
 }
 
@@ -47,21 +39,44 @@ func (c OpenAccount) Home(is Issued) events.Boundary {
 	return events.OfAccount(events.AccountID(is.ID(0)))
 }
 
+func (c OpenAccount) Target() (events.AccountID, *events.Subject) { return c.Parent, nil }
+
 func (c OpenAccount) Decide(w *World, is Issued) error {
 	name := strings.TrimSpace(c.AccountName)
-	switch {
-	case !is.operator():
-		return refuse(NotPermitted, "only the operator opens accounts")
-	case checkName(name) != "":
-		return invalid("body.name", "%s", checkName(name))
-	}
 	id := events.AccountID(is.ID(0))
+	profile := w.Portal().Profile()
+	if c.Parent.IsZero() && !is.operator() {
+		return refuse(NotPermitted, "only the operator opens root accounts")
+	}
+	if !c.Parent.IsZero() {
+		a, access, err := w.manages(c.Parent, AccountOpenSub)
+		if err != nil {
+			return err
+		}
+		profile = a.Profile
+		if c.Owner != nil && !access.Owner() {
+			return refuse(ExceedsOwnAccess, "only owners make owners")
+		}
+	}
+	if wrong := checkName(name); wrong != "" {
+		return invalid("body.name", "%s", wrong)
+	}
+	if err := w.place(c.Parent, 1); err != nil {
+		return err
+	}
 	if w.Account(id).Opened {
 		return nil // an idempotency key older than its memory: what was made under it stands
 	}
-	w.record(events.OfAccount(id), events.AccountOpened{Name: name, Profile: standardProfile})
+	w.record(events.OfAccount(id), events.AccountOpened{Name: name, Parent: c.Parent, Profile: profile})
+	if !c.Parent.IsZero() {
+		w.record(events.Tree(), events.TreeOpened{Account: id, Parent: c.Parent})
+		if user := is.Actor.User(); !user.IsZero() {
+			w.join(user, id, w.Account(c.Parent))
+		}
+	}
 	if c.Owner != nil {
-		w.record(events.OfAccount(id), invitation(is, 1, *c.Owner, []events.Grant{{Roles: []string{Owner}}}, DefaultValidity))
+		a := w.Account(id)
+		w.record(events.OfAccount(id), invitation(is, 1, *c.Owner, []events.Grant{{Roles: []string{a.protected()}}}, w.Policy(id).InvitationValidFor))
 	}
 	return nil
 }
@@ -77,13 +92,15 @@ func invitation(is Issued, n int, to Addressee, grants []events.Grant, validity 
 	}
 }
 
-// register records a new user who is a member of an account, and that the address is theirs.
-func (w *World) register(u NewUser, a Addressee, account events.AccountID) {
+// register records a new user who is a member of accounts, and that the address is theirs.
+func (w *World) register(u NewUser, a Addressee, accounts ...events.AccountID) {
 	u.Name.First, u.Name.Last = strings.TrimSpace(u.Name.First), strings.TrimSpace(u.Name.Last)
 	w.record(events.OfUser(u.ID),
 		events.UserRegistered{Address: a.ID, Email: events.For(a.Key, events.Email{Email: a.Email}), Profile: events.For(u.Key, u.Name)},
-		events.PasswordSet{Secret: u.Password},
-		events.UserJoined{Account: account})
+		events.PasswordSet{Secret: u.Password})
+	for _, id := range accounts {
+		w.record(events.OfUser(u.ID), events.UserJoined{Account: id})
+	}
 	w.record(events.OfAddress(a.ID), events.AddressClaimed{User: u.ID})
 }
 

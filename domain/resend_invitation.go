@@ -22,7 +22,7 @@ func (c ResendInvitation) Target() (events.AccountID, *events.Subject) {
 }
 
 func (c ResendInvitation) Decide(w *World, is Issued) error {
-	a, i, err := w.mayHandle(c.Account, c.Invitation)
+	_, i, err := w.mayHandle(c.Account, c.Invitation)
 	if err != nil {
 		return err
 	}
@@ -37,18 +37,28 @@ func (c ResendInvitation) Decide(w *World, is Issued) error {
 	if err := is.stale(i.Version); err != nil {
 		return err
 	}
-	if m, ok := a.MemberWith(i.Address); ok && m.Status != Revoked {
+	parts, validity := w.parts(c.Account, i), w.Policy(c.Account).InvitationValidFor
+	members := 0
+	for _, p := range parts {
+		a := w.Account(p.account)
+		if m, ok := a.MemberWith(i.Address); ok && m.is() {
+			members++
+		}
+		if newest, _ := a.InvitationOf(i.Address); newest.ID != i.ID && w.StatusOf(p.account, newest) == Pending {
+			return refuse(AlreadyInvited, "the address has a newer invitation")
+		}
+		if wait := a.flooded(i.Address, is.At); wait > 0 {
+			e := refuse(RateLimited, "this address has been sent %d invitations within a day", maxMails)
+			e.Retry = int((wait + time.Second - 1) / time.Second)
+			return e
+		}
+	}
+	if members == len(parts) {
 		return refuse(AlreadyMember, "the address already is a member")
 	}
-	if newest, _ := a.InvitationOf(i.Address); newest.ID != i.ID && w.StatusOf(c.Account, newest) == Pending {
-		return refuse(AlreadyInvited, "the address has a newer invitation")
+	for _, p := range parts {
+		w.record(events.OfAccount(p.account), events.InvitationResent{Invitation: i.ID, Generation: i.Generation + 1,
+			From: i.ExpiresAt, To: is.At.Add(validity)})
 	}
-	if wait := a.flooded(i.Address, is.At); wait > 0 {
-		e := refuse(RateLimited, "this address has been sent %d invitations within a day", maxMails)
-		e.Retry = int((wait + time.Second - 1) / time.Second)
-		return e
-	}
-	w.record(events.OfAccount(c.Account), events.InvitationResent{Invitation: i.ID, Generation: i.Generation + 1,
-		From: i.ExpiresAt, To: is.At.Add(DefaultValidity)})
 	return nil
 }

@@ -7,6 +7,8 @@ type Revoke struct {
 	Account events.AccountID
 	User    events.UserID
 	Reason  string
+
+	Confirmed bool // the caller has repeated it with the token given
 }
 
 func (c Revoke) Name() string { return "Revoke" }
@@ -19,6 +21,10 @@ func (c Revoke) Decide(w *World, is Issued) error {
 	if is.self(c.User) {
 		return w.notOneself(c.Account, "leave the account instead of revoking yourself")
 	}
+	return c.decide(w, is)
+}
+
+func (c Revoke) decide(w *World, is Issued) error {
 	a, m, _, err := w.mayChange(c.Account, c.User, UsersRevoke)
 	if err != nil {
 		return err
@@ -35,6 +41,9 @@ func (c Revoke) Decide(w *World, is Issued) error {
 	}
 	if err := a.keepsOwner(m, Member{}, is.At); err != nil {
 		return err
+	}
+	if !c.Confirmed && w.profileOf(w.chain(c.Account)).ConfirmRemoval {
+		return errConfirm()
 	}
 	w.record(events.OfAccount(c.Account), events.MembershipRevoked{User: c.User, Reason: reason})
 	w.endInvitationsOf(c.User, c.Account)

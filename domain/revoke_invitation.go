@@ -31,10 +31,11 @@ func (c RevokeInvitation) Decide(w *World, is Issued) error {
 	if err := is.stale(i.Version); err != nil {
 		return err
 	}
-	if i.Status != Pending {
-		return nil
+	for _, p := range w.parts(c.Account, i) {
+		if p.Status == Pending {
+			w.record(events.OfAccount(p.account), events.InvitationRevoked{Invitation: i.ID, Because: c.Because})
+		}
 	}
-	w.record(events.OfAccount(c.Account), events.InvitationRevoked{Invitation: i.ID, Because: c.Because})
 	return nil
 }
 

@@ -65,7 +65,7 @@ func people() []string { return []string{"a", "b", "c", "d", "e", "f"} }
 // drawGrants draws what one membership gives.
 func drawGrants(t *rapid.T, at events.Time) []events.Grant {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) events.Grant {
-		g := events.Grant{Roles: []string{rapid.SampledFrom(Roles()).Draw(t, "role")}}
+		g := events.Grant{Roles: []string{rapid.SampledFrom([]string{Owner, Admin, Manager, Viewer}).Draw(t, "role")}}
 		if rapid.IntRange(0, 3).Draw(t, "extra") == 0 {
 			g.Permissions = []string{rapid.SampledFrom(OwnPermissions()).Draw(t, "permission")}
 		}
@@ -235,6 +235,11 @@ func TestEvolveNeverPanics(t *testing.T) {
 		events.MembershipRoleChanged{To: roles(Owner)}, events.MembershipSuspended{}, events.MembershipReactivated{}, events.MembershipRevoked{}, events.MembershipLeft{},
 		events.UserRegistered{}, events.UserJoined{}, events.UserErased{}, events.PasswordSet{}, events.SessionStarted{Attempt: commit(1)}, events.SessionEnded{},
 		events.AddressClaimed{}, events.AddressErased{}, events.SigninAttempted{}, events.CommandRefused{},
+		events.ModulesDeclared{}, events.ProfileDefined{}, events.TreeOpened{}, events.TreeMoved{}, events.TreeClosed{}, events.AccountRenamed{},
+		events.AccountMoved{}, events.AccountClosed{}, events.AccountPolicyChanged{}, events.AccountProfileAdopted{}, events.RoleDefined{},
+		events.RoleWithdrawn{}, events.ContactAdded{}, events.ContactChanged{}, events.ContactRemoved{}, events.InvitationReminded{},
+		events.MembershipActivated{}, events.MembershipExpired{}, events.MembershipReminded{}, events.MembershipUserLocked{},
+		events.MembershipUserUnlocked{}, events.UserLocked{}, events.UserUnlocked{},
 	}
 	if len(all) != len(events.Kinds()) {
 		t.Errorf("%d facts here, %d in the catalog", len(all), len(events.Kinds()))

@@ -34,7 +34,7 @@ func (c SetUp) Decide(w *World, is Issued) error {
 	account := events.AccountID(is.ID(0))
 	w.record(events.Portal(), events.PortalSetUp{Account: account, User: c.User.ID})
 	w.record(events.OfAccount(account),
-		events.AccountOpened{Name: name, Profile: standardProfile},
+		events.AccountOpened{Name: name, Profile: w.Portal().Profile()},
 		events.MembershipGranted{User: c.User.ID, Key: c.User.Key, Address: c.Owner.ID, Grants: []events.Grant{{Roles: []string{Owner}}}})
 	w.register(c.User, c.Owner, account)
 	return nil

@@ -6,7 +6,7 @@ import (
 	"roster/events"
 )
 
-// SessionLifetime is how long a session lasts at most (SPEC 1.4).
+// SessionLifetime is how long a session lasts at most where no policy says otherwise (SPEC 1.4).
 const SessionLifetime = 30 * 24 * time.Hour
 
 // ReserveAttempt takes one of the attempts that somebody has, before a secret is verified, so that the limit holds
@@ -63,6 +63,9 @@ func (c StartSession) Decide(w *World, is Issued) error {
 	if !u.Registered || u.Erased || u.Password != c.Password {
 		return refuse(BadCredentials, "the address or the password is wrong")
 	}
+	if u.Locked {
+		return refuse(BadCredentials, "the address or the password is wrong")
+	}
 	if u.sessions.Len() >= maxSessions {
 		oldest := Session{StartedAt: is.At}
 		for _, s := range u.sessions.All() {
@@ -73,8 +76,16 @@ func (c StartSession) Decide(w *World, is Issued) error {
 		w.record(events.OfUser(c.User), events.SessionEnded{Session: oldest.ID, Because: "replaced"})
 	}
 	w.record(events.OfUser(c.User), events.SessionStarted{Session: c.Session, TokenHash: c.TokenHash, Method: "password",
-		ExpiresAt: is.At.Add(SessionLifetime), Attempt: c.Attempt})
+		ExpiresAt: is.At.Add(w.sessionLifetime(c.User)), Attempt: c.Attempt})
 	return nil
+}
+
+// sessionLifetime is how long a session of a user lasts at most: as the strictest of their accounts says.
+func (w *World) sessionLifetime(user events.UserID) time.Duration {
+	if s := w.PersonRules(user).Session.Absolute; s != 0 {
+		return time.Duration(s) * time.Second
+	}
+	return maxSession
 }
 
 // EndSession signs out.

@@ -8,7 +8,7 @@ import (
 
 // SnapshotFormat is the version of a snapshot's bytes and of what they mean. Whoever changes a state, its bytes, or
 // what a fact does to it, counts it up: then snapshots made before are none.
-const SnapshotFormat = 1
+const SnapshotFormat = 2
 
 // ErrSnapshot: these bytes are no snapshot.
 var ErrSnapshot = errors.New("not a snapshot")
@@ -56,11 +56,13 @@ func (f Folded) Entries() int {
 	n := f.Keys.Len()
 	switch s := f.State.(type) {
 	case Account:
-		n += s.members.Len() + s.invitations.Len() + s.byAddress.Len()
+		n += s.members.Len() + s.invitations.Len() + s.byAddress.Len() + s.contacts.Len()
 	case User:
 		n += s.accounts.Len() + s.sessions.Len()
 	case Portal:
 		n += s.operators.Len()
+	case Tree:
+		n += s.parents.Len()
 	}
 	return n
 }
@@ -122,8 +124,10 @@ func codedOf(s State) coded {
 		return &s
 	case System:
 		return &s
+	case Tree:
+		return &s
 	}
-	return Tree{}
+	return &Tree{}
 }
 
 // part is one map of a state.
@@ -180,8 +184,15 @@ func (a *Account) code(c *coder) {
 	c.fixed(a.Parent[:])
 	text(c, &a.Profile.Name)
 	number(c, &a.Profile.Version)
+	text(c, &a.Profile.Protected)
 	number(c, &a.OpenedAt)
 	number(c, &a.Version)
+	c.flag(&a.Closed)
+	c.asJSON(&a.Policy)
+	number(c, &a.RolesVersion)
+	number(c, &a.PolicyVersion)
+	list(c, &a.defined, codeRole)
+	number(c, &a.active)
 	number(c, &a.owners)
 	list(c, &a.later, (*later).code)
 }
@@ -192,6 +203,7 @@ func (a *Account) parts() []part {
 		entries[events.UserID, Member]{&a.members, (*Member).code},
 		entries[events.InvitationID, Invitation]{&a.invitations, (*Invitation).code},
 		entries[events.AddressID, seat]{&a.byAddress, (*seat).code},
+		entries[events.ContactID, Contact]{&a.contacts, (*Contact).code},
 	}
 }
 
@@ -225,7 +237,10 @@ func (m *Member) code(c *coder) {
 	c.fixed(m.Key[:])
 	c.fixed(m.Address[:])
 	c.grants(&m.Grants)
+	c.actor(&m.By)
 	text(c, &m.Status)
+	c.flag(&m.Locked)
+	number(c, &m.Warned)
 	number(c, &m.Since)
 	number(c, &m.Version)
 }
@@ -240,6 +255,8 @@ func (i *Invitation) code(c *coder) {
 	number(c, &i.ExpiresAt)
 	text(c, &i.Status)
 	c.flag(&i.Noted)
+	c.flag(&i.Reminded)
+	list(c, &i.Accounts, func(id *events.AccountID, c *coder) { c.fixed(id[:]) })
 	text(c, &i.Delivery)
 	number(c, &i.Version)
 }
@@ -248,6 +265,7 @@ func (u *User) code(c *coder) {
 	c.fixed(u.ID[:])
 	c.flag(&u.Registered)
 	c.flag(&u.Erased)
+	c.flag(&u.Locked)
 	c.fixed(u.Address[:])
 	c.fixed(u.AddressKey[:])
 	c.fixed(u.Key[:])
@@ -303,7 +321,14 @@ func (s *System) code(c *coder) {
 func (s *System) parts() []part { return nil }
 func (s *System) value() State  { return *s }
 
-func (p *Portal) code(c *coder) { c.flag(&p.SetUp) }
+func (p *Portal) code(c *coder) {
+	c.flag(&p.SetUp)
+	list(c, &p.Modules, func(m *events.Module, c *coder) {
+		text(c, &m.Name)
+		text(c, &m.Label)
+		list(c, &m.Actions, codeText)
+	})
+}
 
 func (p *Portal) parts() []part {
 	return []part{entries[events.AnyID, OperatorKey]{&p.operators, (*OperatorKey).code}}
@@ -316,6 +341,38 @@ func (k *OperatorKey) code(c *coder) {
 	c.fixed(k.Hash[:])
 }
 
-func (t Tree) code(*coder)   {}
-func (t Tree) parts() []part { return nil }
-func (t Tree) value() State  { return t }
+func (t *Tree) code(*coder) {}
+
+// parts leaves out the children: value finds them among the parents.
+func (t *Tree) parts() []part {
+	return []part{entries[events.AccountID, events.AccountID]{&t.parents, func(id *events.AccountID, c *coder) { c.fixed(id[:]) }}}
+}
+
+func (t *Tree) value() State {
+	var whole Tree
+	for id, parent := range t.parents.All() {
+		whole = whole.placed(id, parent)
+	}
+	return whole
+}
+
+func codeRole(p **Role, c *coder) {
+	r := *p
+	if r == nil {
+		r = new(Role)
+		*p = r
+	}
+	text(c, &r.Name)
+	text(c, &r.Label)
+	c.fixed(r.Account[:])
+	list(c, &r.Permissions, codeText)
+	number(c, &r.rank)
+}
+
+func (k *Contact) code(c *coder) {
+	c.fixed(k.ID[:])
+	c.sealed(&k.Person)
+	c.flag(&k.Changed)
+	list(c, &k.Roles, codeText)
+	number(c, &k.Version)
+}

@@ -74,16 +74,18 @@ func (c NoteMail) Decide(w *World, is Issued) error {
 	if err != nil {
 		return err
 	}
-	b := events.OfAccount(c.Account)
-	switch c.Outcome {
-	case "sent":
-		w.record(b, events.InvitationMailSent{Invitation: i.ID, Generation: i.Generation, Message: c.Message})
-	case "deferred":
-		w.record(b, events.InvitationMailDeferred{Invitation: i.ID, Generation: i.Generation, Reason: reason})
-	case "bounced":
-		w.record(b, events.InvitationMailBounced{Invitation: i.ID, Generation: i.Generation, Reason: reason})
-	default:
-		return invalid("body.outcome", "an outcome is sent, deferred or bounced")
+	for _, p := range w.parts(c.Account, i) { // one mail, whichever of its accounts is looked at
+		b := events.OfAccount(p.account)
+		switch c.Outcome {
+		case "sent":
+			w.record(b, events.InvitationMailSent{Invitation: i.ID, Generation: i.Generation, Message: c.Message})
+		case "deferred":
+			w.record(b, events.InvitationMailDeferred{Invitation: i.ID, Generation: i.Generation, Reason: reason})
+		case "bounced":
+			w.record(b, events.InvitationMailBounced{Invitation: i.ID, Generation: i.Generation, Reason: reason})
+		default:
+			return invalid("body.outcome", "an outcome is sent, deferred or bounced")
+		}
 	}
 	return nil
 }

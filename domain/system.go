@@ -21,7 +21,12 @@ func (s System) evolve(h Happened) State {
 		events.MembershipGranted, events.MembershipRoleChanged, events.MembershipSuspended,
 		events.MembershipReactivated, events.MembershipRevoked, events.MembershipLeft,
 		events.UserRegistered, events.UserJoined, events.UserErased, events.PasswordSet, events.SessionStarted,
-		events.SessionEnded, events.AddressClaimed, events.AddressErased, events.SigninAttempted, events.CommandRefused:
+		events.SessionEnded, events.AddressClaimed, events.AddressErased, events.SigninAttempted, events.CommandRefused,
+		events.ModulesDeclared, events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,
+		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
+		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
+		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
+		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked:
 	}
 	return s
 }
@@ -29,6 +34,7 @@ func (s System) evolve(h Happened) State {
 // Portal is what holds for the whole installation.
 type Portal struct {
 	SetUp     bool
+	Modules   []events.Module
 	operators pmap[events.AnyID, OperatorKey]
 }
 
@@ -38,6 +44,9 @@ type OperatorKey struct {
 	Hash events.Hash
 }
 
+// Profile is the one that accounts opened from now on have.
+func (p Portal) Profile() events.ProfileRef { return standardProfile }
+
 // Operator answers an operator's key.
 func (p Portal) Operator(id events.AnyID) (OperatorKey, bool) { return p.operators.Get(id) }
 
@@ -45,6 +54,8 @@ func (p Portal) evolve(h Happened) State {
 	switch f := h.Event.(type) {
 	case events.PortalSetUp:
 		p.SetUp = true
+	case events.ModulesDeclared:
+		p.Modules = f.To
 	case events.OperatorKeyAdded:
 		p.operators = p.operators.With(f.Key, OperatorKey{f.Name, f.Hash})
 
@@ -55,12 +66,12 @@ func (p Portal) evolve(h Happened) State {
 		events.MembershipGranted, events.MembershipRoleChanged, events.MembershipSuspended,
 		events.MembershipReactivated, events.MembershipRevoked, events.MembershipLeft,
 		events.UserRegistered, events.UserJoined, events.UserErased, events.PasswordSet, events.SessionStarted,
-		events.SessionEnded, events.AddressClaimed, events.AddressErased, events.SigninAttempted, events.CommandRefused:
+		events.SessionEnded, events.AddressClaimed, events.AddressErased, events.SigninAttempted, events.CommandRefused,
+		events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,
+		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
+		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
+		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
+		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked:
 	}
 	return p
 }
-
-// Tree is the order of moves and closes of accounts. No rule reads it yet: it is a place to compare.
-type Tree struct{}
-
-func (t Tree) evolve(Happened) State { return t }

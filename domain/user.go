@@ -11,6 +11,7 @@ type User struct {
 	ID         events.UserID
 	Registered bool
 	Erased     bool
+	Locked     bool
 	Address    events.AddressID
 	AddressKey events.KeyID
 	Key        events.KeyID
@@ -38,6 +39,9 @@ const maxSessions = 100
 // Session answers a session that has been started and not ended; it may have expired.
 func (u User) Session(id events.SessionID) (Session, bool) { return u.sessions.Get(id) }
 
+// Sessions is how many have been started and not ended.
+func (u User) Sessions() int { return u.sessions.Len() }
+
 // Accounts lists every account that the user has ever been a member of, in no particular order.
 func (u User) Accounts() []events.AccountID {
 	list := make([]events.AccountID, 0, u.accounts.Len())
@@ -59,6 +63,11 @@ func (u User) evolve(h Happened) State {
 	case events.UserErased:
 		u.Erased, u.Version = true, h.Pos
 		u.sessions = pmap[events.SessionID, Session]{}
+	case events.UserLocked:
+		u.Locked, u.Version = true, h.Pos
+		u.sessions = pmap[events.SessionID, Session]{}
+	case events.UserUnlocked:
+		u.Locked, u.Version = false, h.Pos
 	case events.PasswordSet:
 		u.Password = f.Secret
 	case events.SessionStarted:
@@ -76,7 +85,12 @@ func (u User) evolve(h Happened) State {
 		events.InvitationMailSent, events.InvitationMailDeferred, events.InvitationMailBounced,
 		events.MembershipGranted, events.MembershipRoleChanged, events.MembershipSuspended,
 		events.MembershipReactivated, events.MembershipRevoked, events.MembershipLeft,
-		events.AddressClaimed, events.AddressErased, events.SigninAttempted, events.CommandRefused:
+		events.AddressClaimed, events.AddressErased, events.SigninAttempted, events.CommandRefused,
+		events.ModulesDeclared, events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,
+		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
+		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
+		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
+		events.MembershipUserUnlocked:
 	}
 	return u
 }
@@ -102,7 +116,12 @@ func (a Address) evolve(h Happened) State {
 		events.MembershipGranted, events.MembershipRoleChanged, events.MembershipSuspended,
 		events.MembershipReactivated, events.MembershipRevoked, events.MembershipLeft,
 		events.UserRegistered, events.UserJoined, events.UserErased, events.PasswordSet, events.SessionStarted,
-		events.SessionEnded, events.SigninAttempted, events.CommandRefused:
+		events.SessionEnded, events.SigninAttempted, events.CommandRefused,
+		events.ModulesDeclared, events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,
+		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
+		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
+		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
+		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked:
 	}
 	return a
 }
@@ -143,7 +162,12 @@ func (a Attempts) evolve(h Happened) State {
 		events.MembershipGranted, events.MembershipRoleChanged, events.MembershipSuspended,
 		events.MembershipReactivated, events.MembershipRevoked, events.MembershipLeft,
 		events.UserRegistered, events.UserJoined, events.UserErased, events.PasswordSet, events.SessionStarted,
-		events.SessionEnded, events.AddressClaimed, events.AddressErased:
+		events.SessionEnded, events.AddressClaimed, events.AddressErased,
+		events.ModulesDeclared, events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,
+		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
+		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
+		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
+		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked:
 	}
 	return a
 }

@@ -102,6 +102,9 @@ func NewWorld(is Issued, base func(events.Boundary) (State, bool)) *World {
 	return &World{is: is, base: base, overlay: map[events.Boundary]State{}, facts: map[events.Boundary][]events.Event{}}
 }
 
+// State is a boundary as the decision has left it.
+func (w *World) State(b events.Boundary) State { return w.state(b) }
+
 func (w *World) state(b events.Boundary) State {
 	if s, ok := w.overlay[b]; ok {
 		return s

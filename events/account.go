@@ -37,8 +37,9 @@ type Note struct {
 
 // ProfileRef names a version of a portal profile.
 type ProfileRef struct {
-	Name    string `json:"name"`
-	Version int    `json:"version"`
+	Name      string `json:"name"`
+	Version   int    `json:"version"`
+	Protected string `json:"protected,omitempty"` // its protected role, where that is not owner
 }
 
 // AccountOpened makes an account. Parent is zero for a root account.
@@ -50,6 +51,35 @@ type AccountOpened struct {
 
 func (AccountOpened) kind() Kind { return Kind{"account.opened", 1} }
 
+// AccountRenamed gives the account another name.
+type AccountRenamed struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+func (AccountRenamed) kind() Kind { return Kind{"account.renamed", 1} }
+
+// AccountMoved puts the account below another one, or, where To is zero, among the root accounts.
+type AccountMoved struct {
+	From AccountID `json:"from,omitzero"`
+	To   AccountID `json:"to,omitzero"`
+}
+
+func (AccountMoved) kind() Kind { return Kind{"account.moved", 1} }
+
+// AccountClosed ends the account, and all access to it and to what is below it.
+type AccountClosed struct{}
+
+func (AccountClosed) kind() Kind { return Kind{"account.closed", 1} }
+
+// AccountProfileAdopted has another version of the portal profile apply to the account.
+type AccountProfileAdopted struct {
+	From ProfileRef `json:"from"`
+	To   ProfileRef `json:"to"`
+}
+
+func (AccountProfileAdopted) kind() Kind { return Kind{"account.profile_adopted", 1} }
+
 // MembershipGranted makes a user a member of the account. Key is the user's data key, which seals what is noted
 // about the membership.
 type MembershipGranted struct {
@@ -58,6 +88,7 @@ type MembershipGranted struct {
 	Address    AddressID    `json:"address"`
 	Grants     []Grant      `json:"grants"`
 	Invitation InvitationID `json:"invitation,omitzero"`
+	Pending    bool         `json:"pending,omitempty"` // it counts from membership.activated on
 }
 
 func (MembershipGranted) kind() Kind     { return Kind{"membership.granted", 1} }
@@ -108,3 +139,48 @@ type MembershipLeft struct {
 
 func (MembershipLeft) kind() Kind     { return Kind{"membership.left", 1} }
 func (f MembershipLeft) about() AnyID { return f.User.Any() }
+
+// MembershipActivated says that a membership that was pending counts from now on, where the portal profile asks for
+// more than accepting.
+type MembershipActivated struct {
+	User UserID `json:"user"`
+}
+
+func (MembershipActivated) kind() Kind     { return Kind{"membership.activated", 1} }
+func (f MembershipActivated) about() AnyID { return f.User.Any() }
+
+// MembershipExpired says as an event what every check computes by itself: grants of a membership have ended. Where
+// none is left the membership has ended with them.
+type MembershipExpired struct {
+	User  UserID  `json:"user"`
+	Ended []Grant `json:"ended"`
+	Left  []Grant `json:"left,omitempty"`
+}
+
+func (MembershipExpired) kind() Kind     { return Kind{"membership.expired", 1} }
+func (f MembershipExpired) about() AnyID { return f.User.Any() }
+
+// MembershipReminded says that a member, and whoever granted it, is warned of a grant that will end.
+type MembershipReminded struct {
+	User  UserID `json:"user"`
+	Until Time   `json:"until"`
+}
+
+func (MembershipReminded) kind() Kind     { return Kind{"membership.reminded", 1} }
+func (f MembershipReminded) about() AnyID { return f.User.Any() }
+
+// MembershipUserLocked notes in the account that the operator has locked the user: the membership does not count.
+type MembershipUserLocked struct {
+	User UserID `json:"user"`
+}
+
+func (MembershipUserLocked) kind() Kind     { return Kind{"membership.user_locked", 1} }
+func (f MembershipUserLocked) about() AnyID { return f.User.Any() }
+
+// MembershipUserUnlocked takes that back.
+type MembershipUserUnlocked struct {
+	User UserID `json:"user"`
+}
+
+func (MembershipUserUnlocked) kind() Kind     { return Kind{"membership.user_unlocked", 1} }
+func (f MembershipUserUnlocked) about() AnyID { return f.User.Any() }

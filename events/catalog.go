@@ -26,8 +26,26 @@ func catalog() []entry {
 
 		fact[PortalSetUp](),
 		fact[OperatorKeyAdded](),
+		fact[ModulesDeclared](),
+		fact[ProfileDefined](),
+
+		fact[TreeOpened](),
+		fact[TreeMoved](),
+		fact[TreeClosed](),
 
 		fact[AccountOpened](),
+		fact[AccountRenamed](),
+		fact[AccountMoved](),
+		fact[AccountClosed](),
+		fact[AccountPolicyChanged](),
+		fact[AccountProfileAdopted](),
+
+		fact[RoleDefined](),
+		fact[RoleWithdrawn](),
+
+		fact[ContactAdded](),
+		fact[ContactChanged](),
+		fact[ContactRemoved](),
 
 		fact[InvitationCreated](),
 		fact[InvitationResent](),
@@ -36,6 +54,7 @@ func catalog() []entry {
 		fact[InvitationAccepted](),
 		fact[InvitationExpired](),
 		fact[InvitationLinkRequested](),
+		fact[InvitationReminded](),
 		fact[InvitationMailSent](),
 		fact[InvitationMailDeferred](),
 		fact[InvitationMailBounced](),
@@ -46,10 +65,17 @@ func catalog() []entry {
 		fact[MembershipReactivated](),
 		fact[MembershipRevoked](),
 		fact[MembershipLeft](),
+		fact[MembershipActivated](),
+		fact[MembershipExpired](),
+		fact[MembershipReminded](),
+		fact[MembershipUserLocked](),
+		fact[MembershipUserUnlocked](),
 
 		fact[UserRegistered](),
 		fact[UserJoined](),
 		fact[UserErased](),
+		fact[UserLocked](),
+		fact[UserUnlocked](),
 		fact[PasswordSet](),
 		fact[SessionStarted](),
 		fact[SessionEnded](),

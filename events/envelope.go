@@ -66,6 +66,14 @@ type Commit struct {
 	Facts    []Event
 }
 
+// By is whose deed the commit is: that of whoever it was done for, else of whoever did it.
+func (c Commit) By() Actor {
+	if c.Behalf != nil {
+		return *c.Behalf
+	}
+	return c.Actor
+}
+
 // Prev is the boundary's previous commit; zero for its first.
 type Prev struct {
 	Pos  uint64 `json:"pos"`

@@ -16,6 +16,7 @@ type (
 	UserID       = ID[struct{ user byte }]
 	AddressID    = ID[struct{ address byte }]
 	InvitationID = ID[struct{ invitation byte }]
+	ContactID    = ID[struct{ contact byte }]
 	SessionID    = ID[struct{ session byte }]
 	SecretID     = ID[struct{ secret byte }]
 	LogID        = ID[struct{ log byte }]

@@ -32,6 +32,7 @@ func (f InvitationResent) about() AnyID { return f.Invitation.Any() }
 const (
 	BecauseInviterLostAccess = "inviter_lost_access"
 	BecauseErased            = "erased"
+	BecauseMember            = "member" // the person has become a member otherwise
 )
 
 // InvitationRevoked stops the link. Because is empty when somebody wanted it so.
@@ -77,6 +78,15 @@ type InvitationLinkRequested struct {
 
 func (InvitationLinkRequested) kind() Kind     { return Kind{"invitation.link_requested", 1} }
 func (f InvitationLinkRequested) about() AnyID { return f.Invitation.Any() }
+
+// InvitationReminded says that the invitee is reminded before the link expires.
+type InvitationReminded struct {
+	Invitation InvitationID `json:"invitation"`
+	Generation uint32       `json:"generation"`
+}
+
+func (InvitationReminded) kind() Kind     { return Kind{"invitation.reminded", 1} }
+func (f InvitationReminded) about() AnyID { return f.Invitation.Any() }
 
 // InvitationMailSent says that the mail server has accepted the mail of a generation.
 type InvitationMailSent struct {

@@ -33,6 +33,22 @@ type UserErased struct {
 
 func (UserErased) kind() Kind { return Kind{"user.erased", 1} }
 
+// UserLocked keeps a user from signing in, and ends all sessions.
+type UserLocked struct {
+	Reason Sealed[Note] `json:"-"`
+}
+
+func (UserLocked) kind() Kind       { return Kind{"user.locked", 1} }
+func (f *UserLocked) parts() []part { return []part{{"reason", &f.Reason}} }
+
+// UserUnlocked lets a locked user sign in again.
+type UserUnlocked struct {
+	Reason Sealed[Note] `json:"-"`
+}
+
+func (UserUnlocked) kind() Kind       { return Kind{"user.unlocked", 1} }
+func (f *UserUnlocked) parts() []part { return []part{{"reason", &f.Reason}} }
+
 // PasswordSet names the vault's entry that holds the hash of the user's first password.
 type PasswordSet struct {
 	Secret SecretID `json:"secret"`

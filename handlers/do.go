@@ -60,6 +60,22 @@ type Call struct {
 	Trace   string
 }
 
+// For is whose rights decide: those of the person on whose behalf it is, else those of whoever asks (SPEC 7.1).
+func (c Call) For() events.Actor {
+	if c.Behalf != nil {
+		return *c.Behalf
+	}
+	return c.Actor
+}
+
+// undone is the command that a command takes back, if any.
+func undone(cmd domain.Command) events.CommitID {
+	if u, ok := cmd.(interface{ Undoes() events.CommitID }); ok {
+		return u.Undoes()
+	}
+	return events.CommitID{}
+}
+
 // Result is what a command did.
 type Result struct {
 	Command  events.CommitID
@@ -144,6 +160,8 @@ type try struct {
 	adrift []Write  // appended, and nobody knows whether it arrives
 	random [16]byte // what an unkeyed commit's ids are made of, the same at every try
 	fresh  [][16]byte
+
+	planned map[events.Boundary]domain.State // what the parts before would have done, in a dry run
 }
 
 func (t *try) caller() string {
@@ -289,8 +307,11 @@ func (t *try) decide(ctx context.Context) (*domain.World, map[events.Boundary]sn
 	states := map[events.Boundary]snapshot{}
 	at := t.Now()
 	for {
-		is := domain.Issued{At: at, Actor: t.call.Actor, IfMatch: t.call.IfMatch, ID: t.id}
+		is := domain.Issued{At: at, Actor: t.call.For(), IfMatch: t.call.IfMatch, ID: t.id}
 		world := domain.NewWorld(is, func(b events.Boundary) (domain.State, bool) {
+			if planned, ok := t.planned[b]; ok {
+				return planned, true
+			}
 			s, ok := states[b]
 			if !ok {
 				if s, ok = t.warm(b); ok {
@@ -364,7 +385,7 @@ func (t *try) seal(ctx context.Context, world *domain.World, states map[events.B
 	for i, b := range written {
 		c := events.Commit{
 			Log: t.logID, ID: t.commitID(b), Boundary: b, Prev: events.Prev{Pos: states[b].pos, Hash: states[b].hash}, At: at,
-			Cmd:   events.Cmd{ID: t.command, Name: t.cmd.Name(), Part: t.part, Parts: t.parts, MAC: mac},
+			Cmd:   events.Cmd{ID: t.command, Name: t.cmd.Name(), Part: t.part, Parts: t.parts, MAC: mac, Undoes: undone(t.cmd)},
 			Actor: t.call.Actor, Behalf: t.call.Behalf, Cause: t.call.Cause, Corr: t.call.Corr, Trace: t.call.Trace, Build: t.build,
 		}
 		if b == t.home {

@@ -35,6 +35,8 @@ type Vault interface {
 	FindAddress(ctx context.Context, address string) (id events.AddressID, key events.KeyID, found bool, err error)
 	// NewUserKey makes the data key of a user about to be registered.
 	NewUserKey(ctx context.Context, user events.UserID) (events.KeyID, error)
+	// NewContactKey makes the data key of a contact about to be added.
+	NewContactKey(ctx context.Context, contact events.ContactID) (events.KeyID, error)
 	// PutPassword keeps a password's hash; Password answers it.
 	PutPassword(ctx context.Context, user events.UserID, hash string) (events.SecretID, error)
 	Password(ctx context.Context, id events.SecretID) (string, error)

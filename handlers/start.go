@@ -101,6 +101,27 @@ func stateOf[S domain.State](ctx context.Context, a *App, b events.Boundary) (S,
 	return s.state.(S), s.pos, nil
 }
 
+// Roles answers the roles that an account knows, and every permission there is, with the position of the account's last
+// commit.
+func (a *App) Roles(ctx context.Context, account events.AccountID) ([]*domain.Role, []domain.Permission, uint64, error) {
+	var roles []*domain.Role
+	var catalog []domain.Permission
+	if err := a.Ask(ctx, Call{Actor: System("roles")}, domain.AskRoles(account, &roles, &catalog)); err != nil {
+		return nil, nil, 0, err
+	}
+	_, position, err := a.Account(ctx, account)
+	return roles, catalog, position, err
+}
+
+// OpenContact opens what is known of a contact. ok=false: it has been erased.
+func (a *App) OpenContact(ctx context.Context, account events.AccountID, c domain.Contact, into *events.ContactPerson) (ok bool, err error) {
+	kind := events.KindOf(events.ContactAdded{})
+	if c.Changed {
+		kind = events.KindOf(events.ContactChanged{})
+	}
+	return a.OpenSealed(ctx, events.OfAccount(account), kind, "person", c.Person, into)
+}
+
 // Last is the position of the log's last commit.
 func (a *App) Last(ctx context.Context) (uint64, error) { return a.log.Last(ctx) }
 

@@ -14,33 +14,35 @@ import (
 // Archive is a copy of every commit's bytes: what answers a repeated command, and what a log can be repaired from.
 // It holds what the log holds, so nothing personal in clear.
 func Archive() Model {
-	return Model{Name: "archive", Version: 1, Tables: archiveTables, Apply: applyArchive}
+	return Model{Name: "archive", Version: 2, Tables: archiveTables, Apply: applyArchive}
 }
 
 const archiveTables = `
 CREATE TABLE archived (
 	position bigint PRIMARY KEY,
 	id       bytea NOT NULL UNIQUE,
+	command  bytea NOT NULL,
 	boundary text NOT NULL,
 	at       timestamptz NOT NULL,
 	hash     bytea NOT NULL,
 	payload  bytea NOT NULL
 );
+CREATE INDEX archived_command ON archived (command);
 CREATE INDEX archived_boundary ON archived (boundary, position);
 ALTER TABLE archived ALTER payload SET STORAGE EXTERNAL;`
 
 func applyArchive(ctx context.Context, tx pgx.Tx, commits []Opened) error {
 	n := len(commits)
-	positions, ids, boundaries := make([]int64, n), make([][]byte, n), make([]string, n)
+	positions, ids, commands, boundaries := make([]int64, n), make([][]byte, n), make([][]byte, n), make([]string, n)
 	ats, hashes, payloads := make([]time.Time, n), make([][]byte, n), make([][]byte, n)
 	for i := range commits {
 		c := &commits[i]
-		positions[i], ids[i], boundaries[i] = int64(c.Pos), c.ID[:], c.Boundary.String()
+		positions[i], ids[i], commands[i], boundaries[i] = int64(c.Pos), c.ID[:], c.Cmd.ID[:], c.Boundary.String()
 		ats[i], hashes[i], payloads[i] = c.At.Std(), c.Hash[:], c.Payload
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO archived (position, id, boundary, at, hash, payload)
-		SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::timestamptz[], $5::bytea[], $6::bytea[])`,
-		positions, ids, boundaries, ats, hashes, payloads)
+	_, err := tx.Exec(ctx, `INSERT INTO archived (position, id, command, boundary, at, hash, payload)
+		SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::text[], $5::timestamptz[], $6::bytea[], $7::bytea[])`,
+		positions, ids, commands, boundaries, ats, hashes, payloads)
 	return err
 }
 
@@ -61,6 +63,11 @@ func ArchivedCommit(ctx context.Context, r Asker, id events.CommitID) (c Archive
 		return Archived{}, false, err
 	}
 	return list[0], true, nil
+}
+
+// ArchivedCommand lists the commits that a command has written, in order.
+func ArchivedCommand(ctx context.Context, r Asker, command events.CommitID) ([]Archived, error) {
+	return readArchive(ctx, r, ` WHERE command = $1 ORDER BY position`, command[:])
 }
 
 // ArchivedBoundary lists at most limit commits of a boundary behind a position, in order.

@@ -280,7 +280,12 @@ func (a *auditFold) note(c *Opened, e events.Event) {
 		events.InvitationDeclined, events.InvitationAccepted, events.InvitationExpired, events.InvitationLinkRequested,
 		events.InvitationMailSent, events.InvitationMailDeferred, events.InvitationMailBounced,
 		events.MembershipRoleChanged, events.MembershipSuspended, events.MembershipReactivated, events.UserJoined,
-		events.PasswordSet, events.SessionEnded, events.AddressClaimed, events.SigninAttempted, events.CommandRefused:
+		events.PasswordSet, events.SessionEnded, events.AddressClaimed, events.SigninAttempted, events.CommandRefused,
+		events.ModulesDeclared, events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,
+		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
+		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
+		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
+		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked:
 	}
 }
 

@@ -55,8 +55,18 @@ type auditState struct {
 }
 
 type auditAccount struct {
+	Name    string            `json:"name,omitempty"`
 	Parent  events.AccountID  `json:"parent,omitzero"`
-	Profile events.ProfileRef `json:"profile"`
+	Profile events.ProfileRef `json:"profile,omitzero"`
+}
+
+type auditModules struct {
+	Modules []events.Module `json:"modules"`
+}
+
+type auditRole struct {
+	Role       string                 `json:"role"`
+	Definition *events.RoleDefinition `json:"definition,omitempty"`
 }
 
 func auditGrants(status string, grants []events.Grant) auditState {
@@ -106,6 +116,9 @@ func auditOf(c *Opened, e events.Event) auditFact {
 	ofOwn := func(trail auditTrail, after any) auditFact {
 		return auditFact{trail: trail, target: auditTarget{"user", c.Boundary.ID}, outcome: AuditDone, after: after}
 	}
+	ofTree := func(id events.AccountID) auditFact {
+		return auditFact{trail: ofOperator, target: auditTarget{"account", id.Any()}, outcome: AuditDone}
+	}
 	const active, suspended, revoked, pending = "active", "suspended", "revoked", "pending"
 
 	switch f := e.(type) {
@@ -116,8 +129,42 @@ func auditOf(c *Opened, e events.Event) auditFact {
 	case events.OperatorKeyAdded:
 		return done("key", f.Key, nil, nil)
 
+	case events.ModulesDeclared:
+		return done("portal", events.AnyID{}, auditModules{f.From}, auditModules{f.To})
+	case events.ProfileDefined:
+		return done("portal", events.AnyID{}, nil, auditAccount{Profile: f.Profile})
+
+	case events.TreeOpened: // the same stands in the account's trail
+		return ofTree(f.Account)
+	case events.TreeMoved:
+		return ofTree(f.Account)
+	case events.TreeClosed:
+		return ofTree(f.Account)
+
 	case events.AccountOpened:
-		return done("account", c.Boundary.ID, nil, auditAccount{f.Parent, f.Profile})
+		return done("account", c.Boundary.ID, nil, auditAccount{Parent: f.Parent, Profile: f.Profile})
+	case events.AccountRenamed:
+		return done("account", c.Boundary.ID, auditAccount{Name: f.From}, auditAccount{Name: f.To})
+	case events.AccountMoved:
+		return done("account", c.Boundary.ID, auditAccount{Parent: f.From}, auditAccount{Parent: f.To})
+	case events.AccountClosed:
+		return done("account", c.Boundary.ID, nil, auditState{Status: "closed"})
+	case events.AccountPolicyChanged:
+		return done("account", c.Boundary.ID, f.From, f.To)
+	case events.AccountProfileAdopted:
+		return done("account", c.Boundary.ID, auditAccount{Profile: f.From}, auditAccount{Profile: f.To})
+
+	case events.RoleDefined:
+		return done("account", c.Boundary.ID, auditRole{f.Role, f.From}, auditRole{f.Role, &f.To})
+	case events.RoleWithdrawn:
+		return done("account", c.Boundary.ID, auditRole{f.Role, &f.From}, nil)
+
+	case events.ContactAdded:
+		return done("contact", f.Contact.Any(), nil, auditState{Roles: f.Roles})
+	case events.ContactChanged:
+		return done("contact", f.Contact.Any(), auditState{Roles: f.From}, auditState{Roles: f.To})
+	case events.ContactRemoved:
+		return done("contact", f.Contact.Any(), nil, nil)
 
 	case events.InvitationCreated:
 		state := auditGrants(pending, f.Grants)
@@ -134,6 +181,8 @@ func auditOf(c *Opened, e events.Event) auditFact {
 	case events.InvitationExpired:
 		return invitation(f.Invitation, pending, "expired")
 	case events.InvitationLinkRequested:
+		return done("invitation", f.Invitation.Any(), nil, auditState{Generation: f.Generation})
+	case events.InvitationReminded:
 		return done("invitation", f.Invitation.Any(), nil, auditState{Generation: f.Generation})
 	case events.InvitationMailSent:
 		return delivery(f.Invitation, f.Generation, "sent", "")
@@ -154,6 +203,29 @@ func auditOf(c *Opened, e events.Event) auditFact {
 		return member(f.User, nil, auditState{Status: revoked}, f.Reason.Value().Text)
 	case events.MembershipLeft:
 		return member(f.User, nil, auditState{Status: revoked}, "")
+	case events.MembershipActivated:
+		return member(f.User, auditState{Status: pending}, auditState{Status: active}, "")
+	case events.MembershipExpired:
+		status := ""
+		if len(f.Left) == 0 {
+			status = revoked
+		}
+		return member(f.User, auditGrants("", append(slices.Clone(f.Ended), f.Left...)), auditGrants(status, f.Left), "")
+	case events.MembershipReminded:
+		return member(f.User, nil, auditState{ExpiresAt: f.Until}, "")
+	case events.MembershipUserLocked:
+		return member(f.User, auditState{Status: active}, auditState{Status: "locked"}, "")
+	case events.MembershipUserUnlocked:
+		return member(f.User, auditState{Status: "locked"}, auditState{Status: active}, "")
+
+	case events.UserLocked:
+		locked := ofOwn(ofOperator, auditState{Status: "locked"}) // in the accounts' trails stands membership.user_locked
+		locked.reason = f.Reason.Value().Text
+		return locked
+	case events.UserUnlocked:
+		unlocked := ofOwn(ofOperator, auditState{Status: active})
+		unlocked.reason = f.Reason.Value().Text
+		return unlocked
 
 	case events.UserRegistered:
 		return ofOwn(ofUser, auditState{Status: active})

@@ -113,7 +113,7 @@ func (l invitationsFold) fact(c Opened, e events.Event) {
 	here := func(id events.InvitationID) place { return place{c.Boundary.ID, id.Any()} }
 	switch f := e.(type) {
 	case events.InvitationCreated:
-		invitee, inviter := f.Invitee.Value(), actingFor(c.Commit)
+		invitee, inviter := f.Invitee.Value(), c.By()
 		row := l.list.put(here(f.Invitation), invitationRow{
 			address: f.Address.Any(), name: cleanText(invitee.Full()), email: cleanText(invitee.Email),
 			status: StatusPending, grants: f.Grants, generation: f.Generation, createdAt: c.At, expiresAt: f.ExpiresAt,
@@ -165,7 +165,12 @@ func (l invitationsFold) fact(c Opened, e events.Event) {
 		events.MembershipGranted, events.MembershipRoleChanged, events.MembershipSuspended,
 		events.MembershipReactivated, events.MembershipRevoked, events.MembershipLeft, events.UserJoined,
 		events.PasswordSet, events.SessionStarted, events.SessionEnded, events.AddressClaimed,
-		events.SigninAttempted, events.CommandRefused:
+		events.SigninAttempted, events.CommandRefused,
+		events.ModulesDeclared, events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,
+		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
+		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
+		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
+		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked:
 	}
 }
 

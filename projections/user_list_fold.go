@@ -27,7 +27,7 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 	switch f := e.(type) {
 	case events.InvitationCreated:
 		invitee := f.Invitee.Value()
-		inviter := actingFor(c.Commit)
+		inviter := c.By()
 		row := l.entries.put(here(f.Invitation.Any()), listRow{
 			address: f.Address.Any(), name: cleanText(invitee.Full()), email: cleanText(invitee.Email),
 			grants: f.Grants, status: StatusPending, since: c.At, expiresAt: f.ExpiresAt,
@@ -95,7 +95,12 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 
 	case events.LogStarted, events.PortalSetUp, events.AccountOpened, events.InvitationExpired,
 		events.InvitationLinkRequested, events.UserJoined, events.PasswordSet, events.SessionEnded,
-		events.AddressClaimed, events.SigninAttempted, events.CommandRefused:
+		events.AddressClaimed, events.SigninAttempted, events.CommandRefused,
+		events.ModulesDeclared, events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,
+		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
+		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
+		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
+		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked:
 	}
 }
 
@@ -119,14 +124,6 @@ func (l userListFold) become(at place, status string) {
 func (l userListFold) setPerson(id events.AnyID, p person) {
 	l.people.put(atPerson(id), p)
 	l.entries.editAll(group{id: id}, func(r *listRow) { r.show(p) })
-}
-
-// actingFor is whose deed a commit is: that of whoever it was done for, else of whoever did it.
-func actingFor(c events.Commit) events.Actor {
-	if c.Behalf != nil {
-		return *c.Behalf
-	}
-	return c.Actor
 }
 
 // grantSum is what several grants give together: roles and extra permissions, each once in the order of the

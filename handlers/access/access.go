@@ -258,3 +258,24 @@ func (a *Access) Addressee(ctx context.Context, e address.Entry) (*domain.Addres
 	}
 	return &domain.Addressee{ID: id, Key: key, Email: e.Email, Name: events.PersonName{First: e.First, Last: e.Last}}, nil
 }
+
+// FindAddressee is Addressee for somebody whose address has been claimed already; nil for anybody else. It makes nothing.
+func (a *Access) FindAddressee(ctx context.Context, e address.Entry) (*domain.Addressee, error) {
+	if e.Email == "" {
+		return nil, nil
+	}
+	id, key, found, err := a.vault.FindAddress(ctx, e.Email)
+	if err != nil || !found {
+		return nil, err
+	}
+	return &domain.Addressee{ID: id, Key: key, Email: e.Email, Name: events.PersonName{First: e.First, Last: e.Last}}, nil
+}
+
+// NewContactKey makes a data key for a contact, which belongs to nobody's address.
+func (a *Access) NewContactKey(ctx context.Context) (events.KeyID, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return events.KeyID{}, err
+	}
+	return a.vault.NewContactKey(ctx, events.ContactID(id))
+}

@@ -60,6 +60,10 @@ func (v *vault) NewUserKey(_ context.Context, user events.UserID) (events.KeyID,
 	return keyOf(user.String()), v.away
 }
 
+func (v *vault) NewContactKey(_ context.Context, user events.ContactID) (events.KeyID, error) {
+	return keyOf(user.String()), v.away
+}
+
 func (v *vault) PutPassword(_ context.Context, _ events.UserID, hash string) (events.SecretID, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -125,7 +125,12 @@ func (s *server) routes() {
 	s.checkRoutes()
 	s.sessionRoutes()
 	s.setupRoutes()
+	s.roleRoutes()
+	s.policyRoutes()
+	s.contactRoutes()
+	s.userAccessRoutes()
 	s.operatorRoutes()
+	s.operatorUserRoutes()
 }
 
 // outer is what every request passes: headers that no answer is without, a net under faults, and the counting.

@@ -112,7 +112,7 @@ func TestBadBodies(t *testing.T) {
 		{"no duration", at, `{"emails":"a@example.com","roles":["viewer"],"valid_for":"P1Y"}`, "invalid", 422, "body.valid_for"},
 		{"too long", at, `{"emails":"a@example.com","roles":["viewer"],"valid_for":"P91D"}`, "invalid", 422, "body.valid_for"},
 		{"both", at, `{"emails":"a@example.com","roles":["viewer"],"grants":[{"roles":["viewer"]}]}`, "invalid", 422, "body.grants"},
-		{"another account", at, `{"emails":"a@example.com","grants":[{"account":"` + uuid.NewString() + `","roles":["viewer"]}]}`, "not_available", 404, ""},
+		{"another account", at, `{"emails":"a@example.com","grants":[{"account":"` + uuid.NewString() + `","roles":["viewer"]}]}`, "not_found", 404, ""},
 		{"too much", at, `{"emails":"` + strings.Repeat("a", 1<<20) + `"}`, "too_large", 413, ""},
 		{"a body where none belongs", at + "/" + uuid.NewString() + "/resend", `{"x":1}`, "not_found", 404, ""},
 	} {
@@ -237,7 +237,7 @@ func TestUnknownPathsVerbsAndTypes(t *testing.T) {
 	for _, path := range []string{"/", "/v1", "/v1/nothing", at + "/nothing", at + "/", "/v1//accounts", "/docs/x", "/problems/nothing", "/v1/accounts/../accounts"} {
 		w.do("GET", path, owner.token, nil).refused(404, "not_found")
 	}
-	for _, c := range [][3]string{{"DELETE", "/v1/accounts", "GET, HEAD, OPTIONS, POST"}, {"PATCH", at, "GET, HEAD, OPTIONS"}, {"GET", at + "/users/" + owner.id + "/role", "OPTIONS, PUT"},
+	for _, c := range [][3]string{{"DELETE", "/v1/accounts", "GET, HEAD, OPTIONS, POST"}, {"DELETE", at, "GET, HEAD, OPTIONS, PATCH"}, {"GET", at + "/users/" + owner.id + "/role", "OPTIONS, PUT"},
 		{"POST", "/openapi.json", "GET, HEAD, OPTIONS"}, {"BREW", "/v1/me", "GET, HEAD, OPTIONS"}} {
 		if got := w.do(c[0], c[1], owner.token, nil).refused(405, "method_not_allowed"); got.header.Get("Allow") != c[2] || !strings.Contains(got.text("detail"), c[2]) {
 			t.Errorf("%s %s: %q", c[0], c[1], got.header.Get("Allow"))
@@ -254,8 +254,11 @@ func TestUnknownPathsVerbsAndTypes(t *testing.T) {
 	for _, kind := range []string{"*/*", "application/*", "text/html, */*;q=0.1", "application/json; charset=utf-8"} {
 		w.do("GET", at, owner.token, nil, "Accept", kind).is(200)
 	}
-	w.do("POST", at+"/invitations", owner.token, body, "Roster-Dry-Run", "true").refused(404, "not_available")
-	w.do("POST", at+"/invitations", owner.token, body, "Roster-On-Behalf-Of", owner.id).refused(404, "not_available")
+	w.do("POST", at+"/invitations", owner.token, body, "Roster-Dry-Run", "yes").refused(400, "malformed")
+	w.do("GET", at, owner.token, nil, "Roster-Dry-Run", "true").refused(404, "not_available")
+	w.do("POST", at+"/invitations", owner.token, body, "Roster-On-Behalf-Of", owner.id).refused(403, "not_permitted")
+	w.do("POST", at+"/invitations", w.operator, body, "Roster-On-Behalf-Of", "nobody").refused(400, "malformed")
+	w.do("POST", at+"/invitations", w.operator, body, "Roster-On-Behalf-Of", account).refused(404, "not_found")
 	got := w.do("GET", at, "", nil).refused(401, "sign_in_required")
 	if got.header.Get("WWW-Authenticate") == "" {
 		t.Error("no WWW-Authenticate")

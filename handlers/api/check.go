@@ -11,7 +11,6 @@ import (
 
 	"roster/domain"
 	"roster/events"
-	"roster/handlers"
 )
 
 // maxChecks is how many checks one request may ask for.
@@ -34,7 +33,8 @@ type checks struct {
 }
 
 type checkBody struct {
-	User       string `json:"user"`
+	User       string `json:"user,omitempty"`
+	Token      string `json:"token,omitempty" doc:"A session's, instead of the user"`
 	Permission string `json:"permission" doc:"module:action"`
 	Account    string `json:"account"`
 }
@@ -61,8 +61,19 @@ type checkedBody struct {
 	Permission  string   `json:"permission"`
 	Account     string   `json:"account"`
 	Allowed     bool     `json:"allowed"`
+	Because     []reason `json:"because" nullable:"false" doc:"What gives it"`
+	Missing     *string  `json:"missing" enum:"permission,membership,suspended,pending,locked,not_now,account_closed,session" doc:"Why it is not allowed"`
 	Roles       []string `json:"roles" nullable:"false" doc:"The roles that the user has there now"`
 	Permissions []string `json:"permissions" nullable:"false" doc:"Roster's own permissions, and those granted directly, that the user has there now"`
+}
+
+// reason is a grant that gives the permission.
+type reason struct {
+	Account    string      `json:"account" doc:"Where the membership is"`
+	Inherited  bool        `json:"inherited" doc:"From an account above"`
+	Role       *string     `json:"role" doc:"null where the permission was granted directly"`
+	ValidUntil events.Time `json:"valid_until,omitzero" format:"date-time"`
+	Position   uint64      `json:"position" doc:"Of the last commit that changed the membership"`
 }
 
 // MarshalJSON answers in the form that was asked in.
@@ -106,34 +117,49 @@ func (r *request) check(c checkBody) (checkedBody, uint64, error) {
 	if err != nil {
 		return checkedBody{}, 0, err
 	}
-	user, err := userID(c.User)
-	if err != nil {
-		return checkedBody{}, 0, err
+	if (c.User == "") == (c.Token == "") {
+		return checkedBody{}, 0, invalid("body", "give either user or token")
 	}
 	_, position, err := r.App.Account(r.ctx, account)
 	if err != nil {
 		return checkedBody{}, 0, err
 	}
-	if user != r.principal.Actor.User() {
+	user := r.principal.Actor.User()
+	if c.Token == "" {
+		if user, err = userID(c.User); err != nil {
+			return checkedBody{}, 0, err
+		}
+	}
+	if c.Token != "" || user != r.principal.Actor.User() {
 		if _, err := r.mayIn(account, domain.UsersRead); err != nil {
 			return checkedBody{}, 0, err
 		}
 	}
-	access, err := r.accessOf(user, account)
-	if err != nil {
+	if c.Token != "" {
+		who, err := r.Access.Authenticate(r.ctx, c.Token)
+		if user = who.Actor.User(); isRefusal(err) || err == nil && user.IsZero() {
+			ended := "session"
+			return checkedBody{Permission: c.Permission, Account: c.Account, Because: []reason{}, Missing: &ended, Roles: []string{}, Permissions: []string{}}, position, nil
+		}
+		if err != nil {
+			return checkedBody{}, 0, err
+		}
+	}
+	var why domain.Why
+	if err := r.App.Ask(r.ctx, r.call, domain.AskWhy(account, user, c.Permission, &why)); err != nil {
 		return checkedBody{}, 0, err
 	}
-	return checkedBody{User: c.User, Permission: c.Permission, Account: c.Account, Allowed: access.Holds(c.Permission),
-		Roles: orEmpty(access.Roles()), Permissions: orEmpty(access.Permissions())}, position, nil
-}
-
-// accessOf is what a user may do in an account now; none at all is no error.
-func (r *request) accessOf(user events.UserID, account events.AccountID) (domain.Access, error) {
-	var access domain.Access
-	call := handlers.Call{Actor: events.Actor{Type: events.ByUser, ID: user.String()}}
-	err := r.App.Ask(r.ctx, call, domain.AskMayIn(account, domain.UsersRead, &access))
-	if isRefusal(err) {
-		err = nil
+	out := checkedBody{User: user.String(), Permission: c.Permission, Account: c.Account, Allowed: why.Allowed, Because: []reason{},
+		Roles: orEmpty(why.Access.Roles()), Permissions: orEmpty(why.Access.Permissions())}
+	for _, b := range why.By {
+		one := reason{Account: b.Account.String(), Inherited: b.Inherited, ValidUntil: b.Until, Position: b.Position}
+		if b.Role != "" {
+			one.Role = &b.Role
+		}
+		out.Because = append(out.Because, one)
 	}
-	return access, err
+	if why.Missing != "" {
+		out.Missing = &why.Missing
+	}
+	return out, position, nil
 }

@@ -431,7 +431,7 @@ func TestOperator(t *testing.T) {
 	}
 	w.do("POST", "/v1/operator/projections/nothing/rebuild", w.operator, nil).refused(404, "not_found")
 	w.do("POST", "/v1/accounts", owner.token, map[string]any{"name": "Mine"}).refused(403, "not_permitted")
-	w.do("POST", "/v1/accounts", w.operator, map[string]any{"name": "Sub", "parent": account}).refused(404, "not_available")
+	w.do("POST", "/v1/accounts", w.operator, map[string]any{"name": "Sub", "parent": account}).is(201)
 	w.do("GET", "/v1/me", w.operator, nil).refused(403, "not_permitted")
 }
 

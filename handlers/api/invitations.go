@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"roster/domain"
@@ -179,7 +180,7 @@ func (r *request) handled(account events.AccountID, id events.InvitationID, cmd 
 
 // grantInput is a grant as it is asked for.
 type grantInput struct {
-	Account     string     `json:"account,omitempty" doc:"This account; others are not available yet"`
+	Account     string     `json:"account,omitempty" doc:"This account where none is said"`
 	Roles       []string   `json:"roles,omitempty"`
 	Permissions []string   `json:"permissions,omitempty" doc:"Beside those of the roles, as module:action"`
 	Inherit     bool       `json:"inherit,omitempty" doc:"Whether it extends to sub-accounts"`
@@ -187,8 +188,20 @@ type grantInput struct {
 	ValidUntil  *time.Time `json:"valid_until,omitempty"`
 }
 
-// asked puts together what is to be granted: one grant said in the body itself, or a list of them.
+// asked puts together what is to be granted in one account.
 func asked(account events.AccountID, one grantInput, many []grantInput) ([]events.Grant, error) {
+	lists, err := askedIn(account, one, many)
+	switch {
+	case err != nil || len(lists) == 0:
+		return nil, err
+	case len(lists) > 1 || lists[0].Account != account:
+		return nil, invalid("body.grants", "grants in another account are changed by …/access")
+	}
+	return lists[0].Grants, nil
+}
+
+// askedIn puts together what is to be granted, by account: one grant said in the body itself, or a list of them.
+func askedIn(account events.AccountID, one grantInput, many []grantInput) ([]domain.AccountGrants, error) {
 	isOne := one.Roles != nil || one.Permissions != nil || one.Inherit
 	switch {
 	case isOne && many != nil:
@@ -196,10 +209,14 @@ func asked(account events.AccountID, one grantInput, many []grantInput) ([]event
 	case isOne:
 		many = []grantInput{one}
 	}
-	var grants []events.Grant
+	var lists []domain.AccountGrants
 	for _, g := range many {
-		if g.Account != "" && g.Account != account.String() {
-			return nil, &domain.Error{Code: codeNotAvailable, Detail: "grants in another account are not available yet"}
+		in := account
+		if g.Account != "" {
+			var err error
+			if in, err = accountID(g.Account); err != nil {
+				return nil, err
+			}
 		}
 		grant := events.Grant{Roles: g.Roles, Permissions: g.Permissions, Inherit: g.Inherit}
 		if g.ValidFrom != nil {
@@ -208,7 +225,11 @@ func asked(account events.AccountID, one grantInput, many []grantInput) ([]event
 		if g.ValidUntil != nil {
 			grant.Until = events.TimeOf(*g.ValidUntil)
 		}
-		grants = append(grants, grant)
+		i := slices.IndexFunc(lists, func(l domain.AccountGrants) bool { return l.Account == in })
+		if i < 0 {
+			i, lists = len(lists), append(lists, domain.AccountGrants{Account: in})
+		}
+		lists[i].Grants = append(lists[i].Grants, grant)
 	}
-	return grants, nil
+	return lists, nil
 }

@@ -34,7 +34,7 @@ type inviteBody struct {
 	Roles       []string     `json:"roles,omitempty"`
 	Permissions []string     `json:"permissions,omitempty" doc:"Beside those of the roles, as module:action"`
 	Inherit     bool         `json:"inherit,omitempty"`
-	Grants      []grantInput `json:"grants,omitempty" doc:"Instead of roles, permissions and inherit"`
+	Grants      []grantInput `json:"grants,omitempty" doc:"Instead of roles, permissions and inherit; each may be in another account"`
 	ValidFor    string       `json:"valid_for,omitempty" doc:"An ISO 8601 duration of 1 hour to 90 days, such as P7D or PT12H" example:"P7D"`
 }
 
@@ -74,11 +74,14 @@ func inviteUsers(ctx context.Context, r *request, in *inviteInput) (*Reply[invit
 		return nil, err
 	}
 	b := in.Body
-	grants, err := asked(account, grantInput{Roles: b.Roles, Permissions: b.Permissions, Inherit: b.Inherit}, b.Grants)
+	lists, err := askedIn(account, grantInput{Roles: b.Roles, Permissions: b.Permissions, Inherit: b.Inherit}, b.Grants)
 	if err != nil {
 		return nil, r.unless(err)
 	}
-	cmd := domain.InviteUsers{Account: account, Grants: grants}
+	cmd := domain.InviteUsers{Account: account}
+	if len(lists) > 0 { // the link and the mail are those of the first
+		cmd.Account, cmd.Grants, cmd.Others = lists[0].Account, lists[0].Grants, lists[1:]
+	}
 	if b.ValidFor != "" {
 		if cmd.ValidFor, err = durationOf(b.ValidFor); err != nil {
 			return nil, r.unless(invalid("body.valid_for", "want an ISO 8601 duration of weeks, days, hours, minutes and seconds, such as P7D or PT12H"))
@@ -89,13 +92,12 @@ func inviteUsers(ctx context.Context, r *request, in *inviteInput) (*Reply[invit
 	if err != nil {
 		return nil, err
 	}
-	done, err := r.App.DoParts(ctx, r.call, parts...)
+	done, err := r.doParts(parts...)
 	var refusal *domain.Error
 	if err != nil && (len(done) == 0 || !errors.As(err, &refusal)) {
 		return nil, err
 	}
 	out := inviteReply{Results: make([]inviteOutcome, len(entries))}
-	var position uint64
 	for i, e := range entries {
 		one := &out.Results[i]
 		if one.Email = e.Email; e.Email == "" {
@@ -106,12 +108,10 @@ func inviteUsers(ctx context.Context, r *request, in *inviteInput) (*Reply[invit
 		}
 	}
 	for n, result := range done {
-		position = max(position, result.Position)
-		if err := outcomes(account, result, out.Results[n*partSize:min((n+1)*partSize, len(entries))]); err != nil {
+		if err := outcomes(cmd.Account, result, out.Results[n*partSize:min((n+1)*partSize, len(entries))]); err != nil {
 			return nil, err
 		}
 	}
-	r.position(position)
 	return reply(out)
 }
 
@@ -156,7 +156,7 @@ func outcomes(account events.AccountID, result handlers.Result, into []inviteOut
 			said = c.Cmd.Outcomes
 		}
 		for _, f := range c.Facts {
-			if created, ok := f.(events.InvitationCreated); ok {
+			if created, ok := f.(events.InvitationCreated); ok && c.Boundary == events.OfAccount(account) {
 				made = append(made, created.Invitation)
 			}
 		}
@@ -166,7 +166,11 @@ func outcomes(account events.AccountID, result handlers.Result, into []inviteOut
 	}
 	for i, outcome := range said {
 		one := &into[i]
+		outcome, in := domain.ParseOutcome(outcome)
 		one.Outcome, one.Code = outcome, ""
+		for _, id := range in {
+			one.Accounts = append(one.Accounts, id.String())
+		}
 		switch outcome {
 		case domain.OutcomeInvited:
 			if len(made) == 0 {
@@ -176,7 +180,9 @@ func outcomes(account events.AccountID, result handlers.Result, into []inviteOut
 		case domain.OutcomeRefused:
 			one.Code = string(domain.RateLimited)
 		case domain.OutcomeAlreadyMember, domain.OutcomeAlreadyInvited:
-			one.Accounts = []string{account.String()}
+			if in == nil {
+				one.Accounts = []string{account.String()}
+			}
 		}
 	}
 	return nil
@@ -192,7 +198,7 @@ func (r *request) claim(ctx context.Context, entries []address.Entry) ([]*domain
 	for range min(claimers, len(entries)) {
 		workers.Go(func() {
 			for i := range work {
-				person, err := r.Access.Addressee(ctx, entries[i])
+				person, err := r.addressee(entries[i])
 				if err != nil {
 					cancel(err)
 				}

@@ -44,7 +44,8 @@ type reasonInput struct {
 }
 
 type reasonBody struct {
-	Reason string `json:"reason,omitempty" doc:"At most 1,000 characters; sealed with the person's data"`
+	Reason  string `json:"reason,omitempty" doc:"At most 1,000 characters; sealed with the person's data"`
+	Confirm string `json:"confirm,omitempty" doc:"What confirmation_required gave"`
 }
 
 func (in *reasonInput) reason() string {
@@ -52,6 +53,13 @@ func (in *reasonInput) reason() string {
 		return ""
 	}
 	return in.Body.Reason
+}
+
+func (in *reasonInput) confirm() string {
+	if in.Body == nil {
+		return ""
+	}
+	return in.Body.Confirm
 }
 
 type memberBody struct {
@@ -97,7 +105,7 @@ func revoke(_ context.Context, r *request, in *reasonInput) (*Reply[memberBody],
 	if err != nil {
 		return nil, err
 	}
-	return r.member(account, user, domain.Revoke{Account: account, User: user, Reason: in.reason()})
+	return r.member(account, user, domain.Revoke{Account: account, User: user, Reason: in.reason(), Confirmed: r.confirmed(in.confirm())})
 }
 
 func leave(_ context.Context, r *request, in *AccountParam) (*Reply[memberBody], error) {

@@ -76,21 +76,33 @@ func userOf(item projections.UserItem) userBody {
 }
 
 // filters turns what was asked for into a query, or says what is wrong with it.
-func (in *listUsersInput) filters(account events.AccountID, now events.Time) (projections.UserListQuery, error) {
+func (r *request) filters(in *listUsersInput, account events.AccountID, now events.Time) (projections.UserListQuery, error) {
 	q := projections.UserListQuery{Account: account, Now: now.Std(), Status: in.Status, Role: in.Role, Permission: in.Permission, Q: in.Q,
 		LastSignInBefore: in.LastSignInBefore, LastSignInAfter: in.LastSignInAfter, Sort: in.Sort, Limit: in.Limit}
+	if len(in.Role)+len(in.Permission) == 0 {
+		q.TwoFactor, q.Never = boolOf(in.TwoFactor), boolOf(in.NeverSignedIn)
+		return q, nil
+	}
+	roles, err := r.roles(account)
+	if err != nil {
+		return q, err
+	}
 	for _, role := range in.Role {
-		if !slices.Contains(domain.Roles(), role) {
-			return q, invalid("query.role", "no such role: known are "+strings.Join(domain.Roles(), ", "))
+		if !slices.ContainsFunc(roles, func(r *domain.Role) bool { return r.Name == role }) {
+			var names []string
+			for _, r := range roles {
+				names = append(names, r.Name)
+			}
+			return q, invalid("query.role", "no such role: known are "+strings.Join(names, ", "))
 		}
 	}
 	for _, p := range in.Permission {
 		if module, action, ok := strings.Cut(p, ":"); !ok || module == "" || action == "" {
 			return q, invalid("query.permission", "a permission is module:action, such as users:invite")
 		}
-		for _, role := range domain.RolesHolding(p) {
-			if !slices.Contains(q.RolesHolding, role) {
-				q.RolesHolding = append(q.RolesHolding, role)
+		for _, role := range roles {
+			if role.Holds(p) && !slices.Contains(q.RolesHolding, role.Name) {
+				q.RolesHolding = append(q.RolesHolding, role.Name)
 			}
 		}
 	}
@@ -114,7 +126,7 @@ func listUsers(_ context.Context, r *request, in *listUsersInput) (*Reply[userLi
 	if _, err := r.mayIn(account, domain.UsersRead); err != nil {
 		return nil, err
 	}
-	query, err := in.filters(account, r.App.Now())
+	query, err := r.filters(in, account, r.App.Now())
 	if err != nil {
 		return nil, err
 	}

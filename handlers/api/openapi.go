@@ -30,7 +30,8 @@ func (s *server) openAPI() huma.Config {
 			Tags: []*huma.Tag{
 				{Name: "setup", Description: "The first account"}, {Name: "accounts", Description: "Customers of the portal"},
 				{Name: "invitations", Description: "Inviting people"}, {Name: "invitation links", Description: "What the link in a mail does"},
-				{Name: "users", Description: "Members of an account"}, {Name: "audit", Description: "Who did what to whom"},
+				{Name: "users", Description: "Members of an account"}, {Name: "roles", Description: "What members may do"},
+				{Name: "policy", Description: "What applies to everybody in an account"}, {Name: "contacts", Description: "Who is told, without being a user"}, {Name: "audit", Description: "Who did what to whom"},
 				{Name: "checks", Description: "May they?"}, {Name: "sessions", Description: "Signing in and out"}, {Name: "me", Description: "One's own user"},
 				{Name: "operator", Description: "Running the installation"},
 			},

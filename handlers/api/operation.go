@@ -77,6 +77,7 @@ func (o *operation) refusals() []problemKind {
 	add(o.method != http.MethodGet, codeTooLarge, domain.NotPermitted) // from another site's page
 	add(o.hasBody, codeUnsupported)
 	add(o.command, codeIdempotency)
+	add(o.auth == somebody, domain.NotPermitted, domain.NotFound) // on behalf of somebody
 	add(o.ifMatch, domain.StaleVersion)
 	add(o.reads != "", codePosition)
 	add(len(o.pathNames()) > 0, domain.NotFound)
@@ -108,7 +109,13 @@ func add[I, O any](s *server, op operation, handle func(context.Context, *reques
 		if same := new(notModified); errors.As(err, &same) {
 			return nil, same
 		}
+		if plan := new(planned); errors.As(err, &plan) {
+			return nil, plan
+		}
 		problem := s.problems.of(err)
+		if problem.Code == string(domain.ConfirmationRequired) {
+			problem.Confirm = r.confirmation(r.App.Now().Std())
+		}
 		problem.headers(r.w.Header())
 		return nil, problem
 	})
@@ -135,6 +142,7 @@ func (s *server) describe(op *operation, h *huma.Operation) {
 	answers := map[string]*huma.Param{}
 	if op.command {
 		header("Idempotency-Key", "1 to 255 visible ASCII characters. Sent again with the same key, the command is done once; members and invitations are then answered as they are now.", text)
+		header("Roster-Dry-Run", "true: say what this would do, and do nothing. Answers 200 with dry_run, facts, outcomes, mails, owners_left, and the token to confirm it with.", &huma.Schema{Type: "string", Enum: []any{"true", "false"}})
 		answers["Roster-Position"] = &huma.Param{Description: "The position up to which the log holds what this did", Schema: number}
 	}
 	if op.ifMatch {
@@ -142,6 +150,9 @@ func (s *server) describe(op *operation, h *huma.Operation) {
 	}
 	if op.etag {
 		answers["ETag"] = &huma.Param{Description: "The version: the position of the last commit that changed it", Schema: text}
+	}
+	if op.auth == somebody {
+		header("Roster-On-Behalf-Of", "A user's id: decided with that person's rights, and noted so. The operator's alone.", text)
 	}
 	if op.etag && !op.whole {
 		header("If-None-Match", "Answers 304 when the ETag still is this.", text)

@@ -54,12 +54,14 @@ func problemKinds() []problemKind {
 		{codeNotAvailable, 404, "Not available", "This installation does not do that."},
 		{domain.NotPermitted, 403, "Not permitted", "You may not do this. The detail names the permission that is missing."},
 		{domain.ExceedsOwnAccess, 403, "Exceeds your own access", "Nobody may grant what they do not hold, nor change somebody who may do more than they."},
+		{domain.ModuleNotAllowed, 403, "Module not allowed", "The portal keeps this permission to certain roles: neither another role nor a single membership can have it."},
 		{domain.WrongRecipient, 403, "Wrong recipient", "The invitation is for somebody else than the person who is signed in."},
 		{domain.InvitationExpired, 410, "Invitation expired", "The link has expired. Whoever invited can send a new one."},
 		{domain.InvitationRevoked, 410, "Invitation revoked", "The invitation has been taken back or declined."},
 		{domain.InvitationReplaced, 410, "Invitation replaced", "A newer link has been sent. Use that one."},
 		{domain.InvitationUsed, 410, "Invitation used", "The link has been used already."},
 		{domain.Invalid, 422, "Invalid", "The request can be read, but something in it is not allowed. errors says where and why."},
+		{domain.DomainNotAllowed, 422, "Domain not allowed", "The account's policy does not let addresses of this domain in."},
 		{domain.PasswordRules, 422, "Password rules", "The password fails rules; errors names each of them."},
 		{codeIdempotency, 422, "Idempotency key used", "The Idempotency-Key has been used for a different request."},
 		{domain.StaleVersion, 412, "Stale version", "It has changed since the version in If-Match. Read it again."},
@@ -67,7 +69,10 @@ func problemKinds() []problemKind {
 		{domain.AlreadyMember, 409, "Already a member", "The person already is a member of the account."},
 		{domain.AlreadyInvited, 409, "Already invited", "The address has a live invitation into the account."},
 		{domain.Inherited, 409, "Inherited", "The membership comes from an account above and is changed there."},
-		{domain.AccountClosed, 409, "Account closed", "The account has been closed."},
+		{domain.AccountClosed, 409, "Account closed", "The account, or one above it, has been closed."},
+		{domain.ConfirmationRequired, 409, "Confirmation required", "This has to be confirmed: send it once more with the token that stands in confirm."},
+		{domain.ThresholdExceeded, 409, "Threshold exceeded", "This ends the access of a large part of the account at once. Send it with Roster-Dry-Run: true to see what it would do, then with the token in confirm that the dry run gave."},
+		{domain.ChangedSince, 409, "Changed since", "What the command did has been changed since, so that it cannot be undone; errors names what."},
 	}
 }
 
@@ -94,6 +99,7 @@ type Problem struct {
 	Errors []FieldError `json:"errors" nullable:"false"`
 
 	Accounts []string `json:"accounts,omitempty" nullable:"false" doc:"The accounts that it is about, where there are several"`
+	Confirm  string   `json:"confirm,omitempty" doc:"Of confirmation_required: what to send along"`
 	Account  *Named   `json:"account,omitempty" doc:"Of a dead link: the account"`
 	Inviter  *Named   `json:"inviter,omitempty" doc:"Of a dead link: whom to ask"`
 

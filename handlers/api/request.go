@@ -43,6 +43,7 @@ type request struct {
 	produces    string  // media type of the answer
 	minPosition *uint64 // what the caller has seen
 	call        handlers.Call
+	dryRun      bool // say what would be done
 }
 
 type requestKey struct{}
@@ -84,10 +85,8 @@ func (r *request) prepare() error {
 	if len(r.body) > 0 && r.op.hasBody && !isJSON(r.r) {
 		return &domain.Error{Code: codeUnsupported, Detail: "a body has to be " + typeJSON}
 	}
-	for _, header := range []string{"Roster-Dry-Run", "Roster-On-Behalf-Of"} {
-		if r.r.Header.Get(header) != "" {
-			return &domain.Error{Code: codeNotAvailable, Detail: header + " is not available"}
-		}
+	if err := r.onBehalf(); err != nil {
+		return err
 	}
 	if err := r.checkQuery(); err != nil {
 		return err
@@ -107,6 +106,15 @@ func (r *request) readHeaders() error {
 			return malformed("header.Idempotency-Key", "has to be one value of 1 to 255 visible ASCII characters")
 		}
 		r.call.Key = key
+	}
+	switch dry := r.r.Header.Values("Roster-Dry-Run"); {
+	case len(dry) == 0 || len(dry) == 1 && dry[0] == "false":
+	case len(dry) == 1 && dry[0] == "true" && r.op.command:
+		r.dryRun = true
+	case len(dry) == 1 && dry[0] == "true":
+		return &domain.Error{Code: codeNotAvailable, Detail: "there is no dry run of what changes nothing"}
+	default:
+		return malformed("header.Roster-Dry-Run", "has to be true or false")
 	}
 	if r.op.ifMatch {
 		version, err := versionOf(r.r.Header.Values("If-Match"))

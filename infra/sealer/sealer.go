@@ -80,6 +80,15 @@ func (s *Sealer) NewUserKey(ctx context.Context, user events.UserID) (events.Key
 	return k.ID(), told(s.vault.Put(ctx, k))
 }
 
+// NewContactKey makes the data key of a contact about to be added.
+func (s *Sealer) NewContactKey(ctx context.Context, contact events.ContactID) (events.KeyID, error) {
+	k, err := s.vault.NewKey(vault.Owner{Type: vault.OwnerContact, ID: contact.String()})
+	if err != nil {
+		return events.KeyID{}, err
+	}
+	return k.ID(), told(s.vault.Put(ctx, k))
+}
+
 // PutPassword keeps a password's hash.
 func (s *Sealer) PutPassword(ctx context.Context, user events.UserID, hash string) (events.SecretID, error) {
 	id, err := s.vault.PutSecret(ctx, vault.Owner{Type: vault.OwnerUser, ID: user.String()}, "password", []byte(hash))

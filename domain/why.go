@@ -1,0 +1,101 @@
+package domain
+
+import "roster/events"
+
+// Why is a check's answer with its reasons (SPEC 3.12).
+type Why struct {
+	Allowed bool
+	Access  Access
+	By      []Reason // what gives the permission; where nothing does, none
+	Missing string   // why it is not allowed: one of the Missing names
+}
+
+// Reason is a grant that gives the permission.
+type Reason struct {
+	Account   events.AccountID // in which the membership is
+	Inherited bool             // from an account above
+	Role      string           // that gives it; "" where it was granted directly
+	Until     events.Time
+	Position  uint64 // of the last commit that changed the membership
+}
+
+// Why something is not allowed.
+const (
+	MissingPermission = "permission" // none of the roles gives it
+	MissingMembership = "membership" // there is none that applies
+	MissingActive     = "suspended"
+	MissingPending    = "pending"
+	MissingUnlocked   = "locked"
+	MissingTime       = "not_now" // the grants have ended, or have yet to begin
+	MissingAccount    = "account_closed"
+)
+
+// AskWhy is a check. It is asked for the user; whoever asks has to be allowed to ask.
+func AskWhy(account events.AccountID, user events.UserID, p Permission, into *Why) Command {
+	return askWhy{MayIn{Account: account, Permission: p}, user, into}
+}
+
+type askWhy struct {
+	MayIn
+	user events.UserID
+	into *Why
+}
+
+func (c askWhy) Decide(w *World, _ Issued) error {
+	*c.into = w.Why(c.Account, c.user, c.Permission)
+	return nil
+}
+
+// Why says whether a user may do something in an account at this moment, and why.
+func (w *World) Why(account events.AccountID, user events.UserID, p Permission) Why {
+	chain := w.chain(account)
+	why := Why{Access: w.accessIn(chain, user)}
+	for i := range why.Access.held {
+		h := &why.Access.held[i]
+		reason := Reason{Account: h.in, Inherited: h.in != account, Until: h.Until, Position: h.since}
+		for _, r := range h.roles {
+			if r.Holds(p) {
+				reason.Role = r.Name
+				why.By = append(why.By, reason)
+			}
+		}
+		for _, extra := range h.Permissions {
+			if extra == p {
+				reason.Role = ""
+				why.By = append(why.By, reason)
+			}
+		}
+	}
+	switch {
+	case why.Access.closed:
+		why.By, why.Missing = nil, MissingAccount
+	case len(why.By) > 0:
+		why.Allowed = true
+	case !why.Access.None():
+		why.Missing = MissingPermission
+	default:
+		why.Missing = missingMembership(chain, user)
+	}
+	return why
+}
+
+// missingMembership says why no membership of the user's applies.
+func missingMembership(chain []Account, user events.UserID) string {
+	for i := range chain {
+		m, ok := chain[i].Member(user)
+		if !ok || !m.is() || i > 0 && m.Status != Active {
+			continue
+		}
+		switch {
+		case m.Locked:
+			return MissingUnlocked
+		case m.Status == Suspended:
+			return MissingActive
+		case m.Status == Pending:
+			return MissingPending
+		case i == 0:
+			return MissingTime
+		}
+	}
+	return MissingMembership
+}

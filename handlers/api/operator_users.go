@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"roster/domain"
+	"roster/events"
+)
+
+func (s *server) operatorUserRoutes() {
+	const at = "/v1/operator/users/{user}"
+	add(s, operation{id: "LockUser", method: http.MethodPost, path: at + "/lock", tag: "operator", summary: "Lock a user",
+		description: "All sessions end, and nobody signs in as that user. Refused where an account would have no active owner left, unless forced.",
+		command:     true, senior: operatorOnly, codes: []domain.Code{domain.LastActiveOwner}}, lockUser)
+	add(s, operation{id: "UnlockUser", method: http.MethodPost, path: at + "/unlock", tag: "operator", summary: "Unlock a user",
+		command: true, senior: operatorOnly}, unlockUser)
+	add(s, operation{id: "EndSessions", method: http.MethodPost, path: at + "/end-sessions", tag: "operator", summary: "Sign a user out everywhere",
+		command: true, senior: operatorOnly}, endSessions)
+	add(s, operation{id: "AppointOwner", method: http.MethodPost, path: "/v1/operator/accounts/{account}/owner", tag: "operator", summary: "Make a user an owner of an account",
+		description: "The way in where an account has lost its owners. Who has no user yet is invited as owner by the account's invitations.",
+		command:     true, senior: operatorOnly, codes: []domain.Code{domain.AccountClosed}}, appointOwner)
+}
+
+// UserParam names a user.
+type UserParam struct {
+	User string `path:"user" doc:"The user's id"`
+}
+
+type lockInput struct {
+	UserParam
+	Body *struct {
+		Reason string `json:"reason,omitempty" doc:"At most 1,000 characters; sealed with the person's data"`
+		Force  bool   `json:"force,omitempty" doc:"Even where an account would have no active owner left"`
+	}
+}
+
+type lockedBody struct {
+	ID       string `json:"id"`
+	Status   string `json:"status" enum:"active,locked,erased"`
+	Sessions int    `json:"sessions" doc:"That have been started and not ended"`
+}
+
+func lockUser(_ context.Context, r *request, in *lockInput) (*Reply[lockedBody], error) {
+	user, err := userID(in.User)
+	if err != nil {
+		return nil, r.unless(err)
+	}
+	cmd := domain.LockUser{User: user}
+	if in.Body != nil {
+		cmd.Reason, cmd.Force = in.Body.Reason, in.Body.Force
+	}
+	return r.locked(user, cmd)
+}
+
+func unlockUser(_ context.Context, r *request, in *lockInput) (*Reply[lockedBody], error) {
+	user, err := userID(in.User)
+	if err != nil {
+		return nil, r.unless(err)
+	}
+	cmd := domain.UnlockUser{User: user}
+	if in.Body != nil {
+		cmd.Reason = in.Body.Reason
+	}
+	return r.locked(user, cmd)
+}
+
+func endSessions(_ context.Context, r *request, in *UserParam) (*Reply[lockedBody], error) {
+	user, err := userID(in.User)
+	if err != nil {
+		return nil, r.unless(err)
+	}
+	return r.locked(user, domain.EndSessions{User: user})
+}
+
+func (r *request) locked(user events.UserID, cmd domain.Command) (*Reply[lockedBody], error) {
+	if _, err := r.do(cmd); err != nil {
+		return nil, err
+	}
+	u, _, err := r.App.User(r.ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	out := lockedBody{ID: user.String(), Status: "active", Sessions: u.Sessions()}
+	switch {
+	case u.Erased:
+		out.Status = "erased"
+	case u.Locked:
+		out.Status = "locked"
+	}
+	return reply(out)
+}
+
+type appointInput struct {
+	AccountParam
+	Body struct {
+		User string `json:"user"`
+	}
+}
+
+func appointOwner(_ context.Context, r *request, in *appointInput) (*Reply[memberBody], error) {
+	account, err := accountID(in.Account)
+	if err != nil {
+		return nil, r.unless(err)
+	}
+	user, err := userID(in.Body.User)
+	if err != nil {
+		return nil, r.unless(err)
+	}
+	return r.member(account, user, domain.AppointOwner{Account: account, User: user})
+}

@@ -1,0 +1,183 @@
+package api
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"roster/domain"
+	"roster/events"
+	"roster/handlers"
+	"roster/handlers/address"
+)
+
+// planned is the answer to a dry run (SPEC 3.11).
+type planned struct {
+	DryRun     bool           `json:"dry_run"`
+	Facts      []plannedFact  `json:"facts"`
+	Outcomes   []string       `json:"outcomes"`
+	Mails      []plannedMail  `json:"mails"`
+	OwnersLeft map[string]int `json:"owners_left"`
+	Confirm    string         `json:"confirm"`
+}
+
+type plannedFact struct {
+	Boundary string          `json:"boundary"`
+	Type     string          `json:"type"`
+	Data     json.RawMessage `json:"data"`
+}
+
+type plannedMail struct {
+	Kind       string `json:"kind"`
+	Invitation string `json:"invitation"`
+}
+
+func (*planned) Error() string  { return "a dry run" }
+func (*planned) GetStatus() int { return http.StatusOK }
+
+// do carries out a command and answers its position; of a dry run, what it would do is the error.
+func (r *request) do(cmd domain.Command) (handlers.Result, error) {
+	results, err := r.doParts(cmd)
+	if err != nil {
+		return handlers.Result{}, err
+	}
+	return results[0], nil
+}
+
+func (r *request) doParts(parts ...domain.Command) ([]handlers.Result, error) {
+	if r.dryRun {
+		return nil, r.plan(parts)
+	}
+	results, err := r.App.DoParts(r.ctx, r.call, parts...)
+	for _, result := range results {
+		r.position(result.Position)
+		r.w.Header().Set("Roster-Command", result.Command.String())
+	}
+	return results, err
+}
+
+func (r *request) plan(parts []domain.Command) error {
+	plan, err := r.App.Plan(r.ctx, r.call, parts...)
+	if err != nil {
+		return err
+	}
+	out := &planned{DryRun: true, Facts: []plannedFact{}, Outcomes: orEmpty(plan.Outcomes), Mails: []plannedMail{}, OwnersLeft: map[string]int{},
+		Confirm: r.confirmation(r.App.Now().Std())}
+	for _, f := range plan.Facts {
+		data, err := json.Marshal(events.WithoutSecrets(f.Event))
+		if err != nil {
+			return err
+		}
+		out.Facts = append(out.Facts, plannedFact{f.Boundary.String(), events.KindOf(f.Event).Name, data})
+		if mail := mailOf(f); mail != nil {
+			out.Mails = append(out.Mails, *mail)
+		}
+	}
+	for id, n := range plan.Owners {
+		out.OwnersLeft[id.String()] = n
+	}
+	return out
+}
+
+// mailOf is the mail that a fact has sent: of an invitation into several accounts, the first one's.
+func mailOf(f handlers.Planned) *plannedMail {
+	//roster:partial no other fact has a mail sent
+	switch e := f.Event.(type) {
+	case events.InvitationCreated:
+		if len(e.Accounts) == 0 || e.Accounts[0].Any() == f.Boundary.ID {
+			return &plannedMail{"invitation", e.Invitation.String()}
+		}
+	case events.InvitationResent:
+		return &plannedMail{"invitation", e.Invitation.String()}
+	}
+	return nil
+}
+
+// confirmFor is how long what a dry run gave can be used.
+const confirmFor = time.Hour
+
+// confirmed says that the caller has seen what the command would do: the token is of the same command, of the same
+// caller, and not older than an hour or two. A dry run shows all that would happen.
+func (r *request) confirmed(token string) bool {
+	if r.dryRun {
+		return true
+	}
+	now := r.App.Now().Std()
+	return token != "" && (r.App.Verifies(r.confirming(now), token) || r.App.Verifies(r.confirming(now.Add(-confirmFor)), token))
+}
+
+// confirmation is the token for the request as it stands.
+func (r *request) confirmation(at time.Time) string { return r.App.Token(r.confirming(at)) }
+
+// confirming is what a confirmation is for: the request without the confirmation itself.
+func (r *request) confirming(at time.Time) []byte {
+	var content map[string]json.RawMessage
+	body := r.body
+	if json.Unmarshal(r.body, &content) == nil {
+		delete(content, "confirm")
+		if again, err := json.Marshal(content); err == nil {
+			body = again
+		}
+	}
+	if string(bytes.TrimSpace(body)) == "{}" {
+		body = nil
+	}
+	target := map[string]string{"": at.UTC().Truncate(confirmFor).Format(time.RFC3339), "caller": r.call.For().Caller()}
+	for _, name := range r.op.pathNames() {
+		target[name] = r.r.PathValue(name)
+	}
+	text, err := canonical("confirm "+r.op.id, target, body)
+	if err != nil {
+		return nil // no token is of nothing
+	}
+	return text
+}
+
+// addressee is a person to be invited: claimed in the vault, or, in a dry run, only looked for.
+func (r *request) addressee(e address.Entry) (*domain.Addressee, error) {
+	if !r.dryRun {
+		return r.Access.Addressee(r.ctx, e)
+	}
+	found, err := r.Access.FindAddressee(r.ctx, e)
+	if found == nil && err == nil && e.Email != "" {
+		sum := sha256.Sum256([]byte(e.Email)) // a placeholder that is the same for the same address
+		found = &domain.Addressee{ID: events.AddressID(sum[:16]), Email: e.Email, Name: events.PersonName{First: e.First, Last: e.Last}}
+	}
+	return found, err
+}
+
+// onBehalf has the operator's request decided with the rights of a person (SPEC 7.1).
+func (r *request) onBehalf() error {
+	values := r.r.Header.Values("Roster-On-Behalf-Of")
+	if len(values) == 0 {
+		return nil
+	}
+	switch {
+	case len(values) > 1:
+		return malformed("header.Roster-On-Behalf-Of", "has to be a user's id")
+	case r.op.auth != somebody:
+		return &domain.Error{Code: codeNotAvailable, Detail: "this is not done on anybody's behalf"}
+	case !r.principal.Operator():
+		return &domain.Error{Code: domain.NotPermitted, Detail: "only the operator acts on behalf of others"}
+	}
+	id, err := events.ParseID[struct{ user byte }](values[0])
+	if err != nil {
+		return malformed("header.Roster-On-Behalf-Of", "has to be a user's id")
+	}
+	u, _, err := r.App.User(r.ctx, events.UserID(id))
+	switch {
+	case err != nil:
+		return err
+	case !u.Registered || u.Erased || u.Locked:
+		return &domain.Error{Code: domain.NotFound}
+	}
+	person := events.Actor{Type: events.ByUser, ID: u.ID.String()}
+	r.call.Behalf = &person
+	r.principal.Actor, r.principal.User = person, u
+	return nil
+}
+
+func isPlan(err error) bool { plan := new(planned); return errors.As(err, &plan) }
