@@ -52,8 +52,11 @@ func (c AcceptInvitation) Decide(w *World, is Issued) error {
 		if c.New == nil {
 			return invalid("body", "give first_name, last_name and password")
 		}
-		if err := checkPerson("body.", c.New.Name); err != nil {
-			return err
+		name := c.New.Name
+		if w.ProfileOf(c.Account).Ask != AskPassword || name.First+name.Last != "" {
+			if err := checkPerson("body.", name); err != nil {
+				return err
+			}
 		}
 		user, key = c.New.ID, c.New.Key
 	}
@@ -71,7 +74,8 @@ func (c AcceptInvitation) Decide(w *World, is Issued) error {
 		b := events.OfAccount(p.account)
 		w.record(b, events.InvitationAccepted{Invitation: i.ID, User: user})
 		if slices.Contains(joined, p.account) { // what somebody has become meanwhile, they stay
-			w.record(b, events.MembershipGranted{User: user, Key: key, Address: i.Address, Grants: p.Grants, Invitation: i.ID})
+			w.record(b, events.MembershipGranted{User: user, Key: key, Address: i.Address, Grants: p.Grants, Invitation: i.ID,
+				Pending: holder.IsZero() && w.ProfileOf(p.account).ActiveOn == OnFirstLogin})
 		}
 	}
 	if holder.IsZero() {

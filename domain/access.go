@@ -55,7 +55,7 @@ func (w *World) accessIn(chain []Account, user events.UserID) Access {
 
 // extends says whether a grant of an account reaches its sub-accounts.
 func extends(g events.Grant, a Account) bool {
-	return g.Inherit || a.Parent.IsZero() && slices.Contains(g.Roles, a.protected())
+	return g.Inherit || a.Parent.IsZero() && slices.ContainsFunc(g.Roles, a.isProtected)
 }
 
 // mayIn is the access of whoever asks, refused when they lack the permission.

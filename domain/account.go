@@ -180,7 +180,7 @@ func (a Account) owns(m Member) (from events.Time, ok bool) {
 		return 0, false
 	}
 	for _, g := range m.Grants {
-		if g.Until == 0 && slices.Contains(g.Roles, a.protected()) && (!ok || g.From < from) {
+		if g.Until == 0 && slices.ContainsFunc(g.Roles, a.isProtected) && (!ok || g.From < from) {
 			from, ok = g.From, true
 		}
 	}

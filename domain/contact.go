@@ -24,7 +24,7 @@ func (a Account) withContact(id events.ContactID, box events.Box, roles []string
 // Contact answers a contact of the account.
 func (a Account) Contact(id events.ContactID) (Contact, bool) { return a.contacts.Get(id) }
 
-// ContactRoles are what contacts can be for (SPEC 1.5).
+// ContactRoles are what contacts can be for (SPEC 1.5); the portal profile says which of them there are.
 func ContactRoles() []string {
 	return []string{"billing", "technical", "security", "legal", "contractual", "marketing"}
 }
@@ -71,7 +71,7 @@ func (c AddContact) Decide(w *World, is Issued) error {
 	if err != nil {
 		return err
 	}
-	person, roles, err := checkContact(c.Person, c.Roles)
+	person, roles, err := checkContact(c.Person, c.Roles, w.ProfileOf(c.Account).contactRoles())
 	switch {
 	case err != nil:
 		return err
@@ -108,7 +108,7 @@ func (c ChangeContact) Decide(w *World, is Issued) error {
 	if !ok {
 		return refuse(NotFound, "no such contact")
 	}
-	person, roles, err := checkContact(c.Person, c.Roles)
+	person, roles, err := checkContact(c.Person, c.Roles, w.ProfileOf(c.Account).contactRoles())
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (c RemoveContact) Decide(w *World, is Issued) error {
 const maxPhone = 40
 
 // checkContact puts a contact into the form in which it is written. The address has been normalised by the caller.
-func checkContact(p events.ContactPerson, roles []string) (events.ContactPerson, []string, error) {
+func checkContact(p events.ContactPerson, roles, known []string) (events.ContactPerson, []string, error) {
 	var fields []Field
 	wrong := func(location, message string) { fields = append(fields, Field{"body." + location, message}) }
 	p.Name, p.Phone = strings.TrimSpace(p.Name), strings.TrimSpace(p.Phone)
@@ -168,18 +168,18 @@ func checkContact(p events.ContactPerson, roles []string) (events.ContactPerson,
 		wrong("phone", "a phone number has digits, spaces and + ( ) - . / only")
 	}
 	var ordered []string
-	for _, role := range ContactRoles() {
+	for _, role := range known {
 		if slices.Contains(roles, role) {
 			ordered = append(ordered, role)
 		}
 	}
 	for i, role := range roles {
-		if !slices.Contains(ContactRoles(), role) {
-			wrong(location("roles", i), "no such contact role: known are "+strings.Join(ContactRoles(), ", "))
+		if !slices.Contains(known, role) {
+			wrong(location("roles", i), "no such contact role: known are "+strings.Join(known, ", "))
 		}
 	}
 	if len(roles) == 0 {
-		wrong("roles", "a contact has at least one of "+strings.Join(ContactRoles(), ", "))
+		wrong("roles", "a contact has at least one of "+strings.Join(known, ", "))
 	}
 	if fields != nil {
 		return p, nil, &Error{Code: Invalid, Detail: "the contact is incomplete or not allowed", Fields: fields}

@@ -39,11 +39,11 @@ func (w *World) resolveInto(list []held, chain []Account, grants []events.Grant)
 	if len(grants) == 0 {
 		return list
 	}
-	profile, protected := w.profileOf(chain), chain[0].protected()
+	profile := w.profileOf(chain)
 	for _, g := range grants {
 		h := held{Grant: g, in: chain[0].ID, roles: make([]*Role, 0, len(g.Roles))}
 		for _, name := range g.Roles {
-			h.owns = h.owns || name == protected
+			h.owns = h.owns || chain[0].isProtected(name)
 			if r := profile.role(chain, name); r != nil {
 				h.roles = append(h.roles, r)
 			}
@@ -199,8 +199,7 @@ func anyHolds(list []held, p Permission) bool {
 
 // protects says whether one of the grants has the account's protected role.
 func (a Account) protects(grants []events.Grant) bool {
-	protected := a.protected()
-	return slices.ContainsFunc(grants, func(g events.Grant) bool { return slices.Contains(g.Roles, protected) })
+	return slices.ContainsFunc(grants, func(g events.Grant) bool { return slices.ContainsFunc(g.Roles, a.isProtected) })
 }
 
 // current are the grants that apply at a moment (SPEC 3.10).

@@ -68,7 +68,7 @@ func (c InviteUsers) Decide(w *World, is Issued) error {
 		if chain[0].Parent.IsZero() && !chain[0].protects(lasting(grants)) && !w.hasOwner(chain[0]) {
 			return invalid("body.roles", "an account without an owner invites an owner first")
 		}
-		lists[i].Grants, rules[i] = grants, rulesOf(chain)
+		lists[i].Grants, rules[i] = grants, w.rulesOf(chain)
 	}
 	validity := c.ValidFor
 	switch {

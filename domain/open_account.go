@@ -44,7 +44,7 @@ func (c OpenAccount) Target() (events.AccountID, *events.Subject) { return c.Par
 func (c OpenAccount) Decide(w *World, is Issued) error {
 	name := strings.TrimSpace(c.AccountName)
 	id := events.AccountID(is.ID(0))
-	profile := w.Portal().Profile()
+	profile := w.Portal().Profile().Ref
 	if c.Parent.IsZero() && !is.operator() {
 		return refuse(NotPermitted, "only the operator opens root accounts")
 	}

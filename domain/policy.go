@@ -45,10 +45,14 @@ func DefaultRules() Rules {
 
 // Policy is what applies in an account. Sub-accounts inherit; what they say of domains, two-factor, passwords and
 // sessions counts only as far as it is tighter.
-func (w *World) Policy(account events.AccountID) Rules { return rulesOf(w.chain(account)) }
+func (w *World) Policy(account events.AccountID) Rules { return w.rulesOf(w.chain(account)) }
 
-func rulesOf(chain []Account) Rules {
-	r := DefaultRules()
+func (w *World) rulesOf(chain []Account) Rules {
+	r, profile := DefaultRules(), w.profileOf(chain)
+	r.InvitationValidFor, r.ChangeEmail = profile.validity(), !profile.ViewOnlyEmail
+	if profile.DefaultRole != "" {
+		r.DefaultRoles = []string{profile.DefaultRole}
+	}
 	for i, a := range slices.Backward(chain) {
 		if i == len(chain)-1 {
 			r = r.replaced(a.Policy)
@@ -219,7 +223,7 @@ func (c ChangePolicy) Decide(w *World, is Issued) error {
 	}
 	w.checkPolicy(chain, to, wrong)
 	if !a.Parent.IsZero() {
-		checkTighter(rulesOf(chain[1:]), to, wrong)
+		checkTighter(w.rulesOf(chain[1:]), to, wrong)
 	}
 	if fields != nil {
 		return &Error{Code: Invalid, Detail: "the policy says what it cannot", Fields: fields}
@@ -244,7 +248,7 @@ func (w *World) checkPolicy(chain []Account, p events.Policy, wrong func(locatio
 		if profile.role(chain, role) == nil {
 			wrong(location("default_roles", i), "no such role")
 		}
-		if role == chain[0].protected() {
+		if chain[0].isProtected(role) {
 			wrong(location("default_roles", i), "the protected role is never given by default")
 		}
 	}

@@ -50,7 +50,7 @@ func (r rights) beyond(s rights) (more []string) {
 // recount counts the owners of an account the long way.
 func recount(a Account, at events.Time) (n int) {
 	for _, m := range a.members.All() {
-		if m.Status == Active && slices.ContainsFunc(m.Grants, func(g events.Grant) bool {
+		if m.Status == Active && !m.Locked && slices.ContainsFunc(m.Grants, func(g events.Grant) bool {
 			return slices.Contains(g.Roles, Owner) && g.Until == 0 && g.From <= at
 		}) {
 			n++

@@ -31,11 +31,11 @@ func (c SetUp) Decide(w *World, is Issued) error {
 	if holder := w.Address(c.Owner.ID).User; !holder.IsZero() {
 		return invalid("body.owner.email", "this address already belongs to a user")
 	}
-	account := events.AccountID(is.ID(0))
+	account, profile := events.AccountID(is.ID(0)), w.Portal().Profile()
 	w.record(events.Portal(), events.PortalSetUp{Account: account, User: c.User.ID})
 	w.record(events.OfAccount(account),
-		events.AccountOpened{Name: name, Profile: w.Portal().Profile()},
-		events.MembershipGranted{User: c.User.ID, Key: c.User.Key, Address: c.Owner.ID, Grants: []events.Grant{{Roles: []string{Owner}}}})
+		events.AccountOpened{Name: name, Profile: profile.Ref},
+		events.MembershipGranted{User: c.User.ID, Key: c.User.Key, Address: c.Owner.ID, Grants: []events.Grant{{Roles: []string{profile.Protected}}}})
 	w.register(c.User, c.Owner, account)
 	return nil
 }

@@ -66,6 +66,11 @@ func (c StartSession) Decide(w *World, is Issued) error {
 	if u.Locked {
 		return refuse(BadCredentials, "the address or the password is wrong")
 	}
+	for _, id := range u.Accounts() { // where the profile waits for it, the first sign-in makes a membership count
+		if m, ok := w.Account(id).Member(c.User); ok && m.Status == Pending {
+			w.record(events.OfAccount(id), events.MembershipActivated{User: c.User})
+		}
+	}
 	if u.sessions.Len() >= maxSessions {
 		oldest := Session{StartedAt: is.At}
 		for _, s := range u.sessions.All() {

@@ -328,6 +328,7 @@ func (p *Portal) code(c *coder) {
 		text(c, &m.Label)
 		list(c, &m.Actions, codeText)
 	})
+	list(c, &p.profiles, codeProfile)
 }
 
 func (p *Portal) parts() []part {
@@ -354,6 +355,24 @@ func (t *Tree) value() State {
 		whole = whole.placed(id, parent)
 	}
 	return whole
+}
+
+// codeProfile writes a profile as its definition stands in the log.
+func codeProfile(p **Profile, c *coder) {
+	var ref events.ProfileRef
+	raw := ""
+	if !c.reading {
+		ref, raw = (*p).Ref, (*p).raw
+	}
+	text(c, &ref.Name)
+	number(c, &ref.Version)
+	text(c, &ref.Protected)
+	text(c, &raw)
+	if c.reading {
+		if *p = readProfile(ref, []byte(raw)); *p == nil {
+			c.bad, *p = true, standard
+		}
+	}
 }
 
 func codeRole(p **Role, c *coder) {

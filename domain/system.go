@@ -1,6 +1,10 @@
 package domain
 
-import "roster/events"
+import (
+	"slices"
+
+	"roster/events"
+)
 
 // System is what the log says of itself.
 type System struct {
@@ -36,6 +40,7 @@ type Portal struct {
 	SetUp     bool
 	Modules   []events.Module
 	operators pmap[events.AnyID, OperatorKey]
+	profiles  []*Profile // that have been defined, the portal's last
 }
 
 // OperatorKey is a key whose bearer acts as the operator.
@@ -43,9 +48,6 @@ type OperatorKey struct {
 	Name string
 	Hash events.Hash
 }
-
-// Profile is the one that accounts opened from now on have.
-func (p Portal) Profile() events.ProfileRef { return standardProfile }
 
 // Operator answers an operator's key.
 func (p Portal) Operator(id events.AnyID) (OperatorKey, bool) { return p.operators.Get(id) }
@@ -56,6 +58,10 @@ func (p Portal) evolve(h Happened) State {
 		p.SetUp = true
 	case events.ModulesDeclared:
 		p.Modules = f.To
+	case events.ProfileDefined:
+		if known := readProfile(f.Profile, f.Definition); known != nil {
+			p.profiles = append(slices.Clone(p.profiles), known)
+		}
 	case events.OperatorKeyAdded:
 		p.operators = p.operators.With(f.Key, OperatorKey{f.Name, f.Hash})
 
@@ -67,7 +73,7 @@ func (p Portal) evolve(h Happened) State {
 		events.MembershipReactivated, events.MembershipRevoked, events.MembershipLeft,
 		events.UserRegistered, events.UserJoined, events.UserErased, events.PasswordSet, events.SessionStarted,
 		events.SessionEnded, events.AddressClaimed, events.AddressErased, events.SigninAttempted, events.CommandRefused,
-		events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,
+		events.TreeOpened, events.TreeMoved, events.TreeClosed,
 		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
 		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
 		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,

@@ -60,6 +60,9 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 		invitation := accepted[f.Invitation]
 		row := listRow{member: true, grants: f.Grants, status: StatusActive, since: c.At,
 			inviterType: invitation.inviterType, inviter: invitation.inviter}
+		if f.Pending {
+			row.status = StatusPending
+		}
 		row.show(*l.people.look(atPerson(f.User.Any())))
 		l.entries.put(here(f.User.Any()), row)
 	case events.MembershipRoleChanged:
@@ -68,6 +71,8 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 		}
 	case events.MembershipSuspended:
 		l.become(here(f.User.Any()), StatusSuspended)
+	case events.MembershipActivated:
+		l.become(here(f.User.Any()), StatusActive)
 	case events.MembershipReactivated:
 		l.become(here(f.User.Any()), StatusActive)
 	case events.MembershipRevoked:
@@ -99,7 +104,7 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 		events.ModulesDeclared, events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,
 		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
 		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
-		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
+		events.InvitationReminded, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
 		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked:
 	}
 }

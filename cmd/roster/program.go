@@ -102,7 +102,7 @@ func start(ctx context.Context, options *serveCmd, logger *slog.Logger) (_ *prog
 			err = errors.Join(err, p.close())
 		}
 	}()
-	steps := []func(context.Context) error{p.startLog, p.startCommands, p.startDatabase, p.startModels, p.startMail, p.startFeed}
+	steps := []func(context.Context) error{p.startLog, p.startCommands, p.startPortal, p.startDatabase, p.startModels, p.startMail, p.startFeed}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return nil, err

@@ -29,6 +29,7 @@ type serveCmd struct {
 	SMTP          string          `name:"smtp" help:"Mail server; without one, mails are kept and shown at /dev/inbox." env:"ROSTER_SMTP" placeholder:"URL"`
 	MailFrom      string          `help:"Sender of mails." env:"ROSTER_MAIL_FROM" default:"roster@localhost"`
 	PortalName    string          `help:"What the portal is called in mails and pages." env:"ROSTER_PORTAL_NAME" default:"Roster"`
+	Portal        string          `help:"The portal profile: standard, owner-manager, admin-viewer, master-user, modules, sub-accounts, or a JSON file." env:"ROSTER_PORTAL" placeholder:"NAME|FILE"`
 	LogName       string          `help:"Prefix of streams and subjects." env:"ROSTER_LOG_NAME" default:"roster"`
 	Demo          bool            `help:"On empty data only: fill it with a believable company." env:"ROSTER_DEMO"`
 	NoProjections bool            `help:"Answer from the log alone: commands, checks, who asks; other queries get 503." env:"ROSTER_NO_PROJECTIONS"`
@@ -86,6 +87,11 @@ func (c *serveCmd) check() error {
 	}
 	if ip := net.ParseIP(host); c.SMTP == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return fmt.Errorf("--listen %s can be reached from elsewhere: give --smtp, since the inbox that shows every mail is for this machine alone", c.Listen)
+	}
+	if c.Portal != "" { // before anything is made
+		if _, err := readPortal(c.Portal); err != nil {
+			return fmt.Errorf("--portal: %w", err)
+		}
 	}
 	if c.PublicURL != "" {
 		u, err := url.Parse(c.PublicURL)

@@ -125,6 +125,7 @@ func (s *server) routes() {
 	s.checkRoutes()
 	s.sessionRoutes()
 	s.setupRoutes()
+	s.portalRoutes()
 	s.roleRoutes()
 	s.policyRoutes()
 	s.contactRoutes()

@@ -97,6 +97,9 @@ func inviteUsers(ctx context.Context, r *request, in *inviteInput) (*Reply[invit
 	if err != nil && (len(done) == 0 || !errors.As(err, &refusal)) {
 		return nil, err
 	}
+	if lists == nil && len(done) > 0 { // the fact says so as well (SPEC 9)
+		r.Logger.Warn("an invitation names no role: the default was taken", "account", account.String(), "command", done[0].Command.String())
+	}
 	out := inviteReply{Results: make([]inviteOutcome, len(entries))}
 	for i, e := range entries {
 		one := &out.Results[i]

@@ -133,6 +133,11 @@ func listUsers(_ context.Context, r *request, in *listUsersInput) (*Reply[userLi
 	if query.After, err = place[projections.UserListCursor](r, in.Account, in.Cursor); err != nil {
 		return nil, err
 	}
+	profile, err := r.profile(account)
+	if err != nil {
+		return nil, err
+	}
+	some := visible(profile, &query)
 	target, err := r.ofAccount(account)
 	if err != nil {
 		return nil, err
@@ -155,11 +160,18 @@ func listUsers(_ context.Context, r *request, in *listUsersInput) (*Reply[userLi
 		return nil, err
 	}
 	r.answered(page.Position, target)
+	if !some {
+		page.Items, page.Next = nil, nil
+	}
+	for _, status := range profile.Hidden() {
+		page.Counts[status] = 0
+	}
 	if in.Inherited == "true" { // there are no sub-accounts yet to inherit in
 		page.Items, page.Next = nil, nil
 	}
 	out := userListBody{Items: make([]userBody, 0, len(page.Items)), Position: page.Position, Counts: page.Counts}
 	for _, item := range page.Items {
+		item.Label = profile.Label(item.Status)
 		out.Items = append(out.Items, userOf(item))
 	}
 	out.NextCursor, err = next(r, in.Account, page.Next)
@@ -210,5 +222,10 @@ func getUser(ctx context.Context, r *request, in *MemberParam) (*Reply[userBody]
 	if position >= target { // an old answer under a new version would let If-Match overwrite what was not seen
 		r.tag(m.Version)
 	}
+	profile, err := r.profile(account)
+	if err != nil {
+		return nil, err
+	}
+	item.Label = profile.Label(item.Status)
 	return reply(userOf(*item))
 }

@@ -176,7 +176,7 @@ func (p problems) of(err error) *Problem {
 
 func (p problems) ofRefusal(e *domain.Error) *Problem {
 	if e.Code == domain.NotFound {
-		return p.make(e.Code, "there is no such thing, or it is not for you to see")
+		e = &domain.Error{Code: e.Code, Detail: "there is no such thing, or it is not for you to see", Accounts: e.Accounts}
 	}
 	var fields []FieldError
 	for _, f := range e.Fields {

@@ -185,6 +185,9 @@ func (e *Enroll) Accept(ctx context.Context, call handlers.Call, l Link, n Newco
 		// Any other refusal is left to the command itself: under its idempotency key it may have been done already.
 	}
 	r, err := e.App.Do(ctx, call, cmd)
+	if cmd.New == nil && call.Actor.User().IsZero() && isInvalid(err) {
+		return e.Accept(ctx, call, l, n) // sent again since it was asked for: now it is alive, and a newcomer's
+	}
 	if err != nil {
 		return Result{}, err
 	}

@@ -291,3 +291,26 @@ func TestErasedAndUnknown(t *testing.T) {
 		}
 	}
 }
+
+// A link that is used in the very moment in which it is sent again is dead or alive, and never said to lack what was
+// given (SPEC 2.6, 2.9).
+func TestAcceptWhileResent(t *testing.T) {
+	w := newWorld(t)
+	first := w.first()
+	for n := range 200 {
+		l := w.invite(by(first.User), first.Account, fmt.Sprintf("guest%d@acme.example", n), "Guest")
+		l.Generation++
+		sent := make(chan error, 1)
+		go func() {
+			_, err := w.App.Do(t.Context(), by(first.User), domain.ResendInvitation{Account: l.Account, Invitation: l.Invitation})
+			sent <- err
+		}()
+		_, err := w.Accept(t.Context(), handlers.Call{}, l, enroll.Newcomer{First: "A", Last: "B", Password: goodPassword})
+		if c := code(err); err != nil && c != domain.InvitationReplaced {
+			t.Fatalf("round %d: %v", n, err)
+		}
+		if err := <-sent; err != nil && code(err) != domain.InvitationUsed {
+			t.Fatal(err)
+		}
+	}
+}
