@@ -3,6 +3,7 @@ package enroll_test
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
