@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -57,6 +58,9 @@ func (c *serveCmd) Run(ctx context.Context, io stdio) error {
 			return err
 		}
 		c.PublicURL = "http://localhost:" + port
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50) // what is kept is mostly the cache, whose double would be held otherwise
 	}
 	p, err := start(ctx, c, logger)
 	if err != nil {
