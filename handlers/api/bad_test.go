@@ -103,7 +103,7 @@ func TestBadBodies(t *testing.T) {
 		{"deep", at, strings.Repeat("[", 33) + strings.Repeat("]", 33), "malformed", 400, "body"},
 		{"not UTF-8", at, "{\"emails\":\"a\xff@example.com\",\"roles\":[\"viewer\"]}", "malformed", 400, "body"},
 		{"a number too large", at, `{"emails":1e400}`, "malformed", 400, "body.emails"},
-		{"another case", at, `{"Emails":"a@example.com","roles":["viewer"]}`, "invalid", 422, "body body.Emails"},
+		{"another case", at, `{"Emails":"a@example.com","roles":["viewer"]}`, "invalid", 422, "body.Emails"},
 		{"unknown field", at, `{"emails":"a@example.com","roles":["viewer"],"status":"active"}`, "invalid", 422, "body.status"},
 		{"wrong type", at, `{"emails":true,"roles":"viewer"}`, "invalid", 422, "body.emails body.roles"},
 		{"unknown role", at, `{"emails":"a@example.com","roles":["chief"]}`, "invalid", 422, "body.roles"},

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"roster/domain"
 	"roster/events"
 	"roster/projections"
@@ -15,8 +17,10 @@ func (s *server) invitationRoutes() {
 	const at = "/v1/accounts/{account}/invitations"
 	add(s, operation{id: "InviteUsers", method: http.MethodPost, path: at, tag: "invitations", summary: "Invite people",
 		description: "One address, or up to 5,000 at once. Each has its own outcome; a bad one loses none of the good ones.",
-		command:     true, senior: within(domain.UsersInvite),
-		codes: []domain.Code{domain.NotPermitted, domain.ExceedsOwnAccess}}, inviteUsers)
+		command:     true, csv: true, senior: within(domain.UsersInvite),
+		codes: []domain.Code{domain.NotPermitted, domain.ExceedsOwnAccess, domain.ModuleNotAllowed, domain.AccountClosed}}, inviteUsers)
+	s.huma.OpenAPI().Paths[at].Post.RequestBody.Content[typeCSV] = &huma.MediaType{Schema: &huma.Schema{Type: "string",
+		Description: "Columns email, first_name, last_name, roles, account; a header that names them may stand first. Separated by comma, semicolon or tab."}}
 	add(s, operation{id: "ListInvitations", method: http.MethodGet, path: at, tag: "invitations", summary: "Invitations, the newest first",
 		reads: modelInvitations, senior: within(domain.UsersRead), codes: []domain.Code{domain.NotPermitted}}, listInvitations)
 	add(s, operation{id: "GetInvitation", method: http.MethodGet, path: at + "/{invitation}", tag: "invitations", summary: "An invitation",

@@ -30,12 +30,22 @@ type inviteInput struct {
 }
 
 type inviteBody struct {
-	Emails      addresses    `json:"emails" doc:"Up to 5,000 addresses: a list, or one text with commas, semicolons, spaces or line breaks between; each optionally as Name <address>"`
+	Emails      addresses    `json:"emails,omitempty" doc:"Up to 5,000 addresses: a list, or one text with commas, semicolons, spaces or line breaks between; each optionally as Name <address>"`
+	People      []invitee    `json:"people,omitempty" doc:"Instead of emails: each with a name, and roles and an account of their own. The same as text/csv, with the columns email, first_name, last_name, roles, account"`
 	Roles       []string     `json:"roles,omitempty"`
 	Permissions []string     `json:"permissions,omitempty" doc:"Beside those of the roles, as module:action"`
 	Inherit     bool         `json:"inherit,omitempty"`
 	Grants      []grantInput `json:"grants,omitempty" doc:"Instead of roles, permissions and inherit; each may be in another account"`
 	ValidFor    string       `json:"valid_for,omitempty" doc:"An ISO 8601 duration of 1 hour to 90 days, such as P7D or PT12H" example:"P7D"`
+}
+
+// invitee is one person of a list.
+type invitee struct {
+	Email     string   `json:"email"`
+	FirstName string   `json:"first_name,omitempty" maxLength:"200"`
+	LastName  string   `json:"last_name,omitempty" maxLength:"200"`
+	Roles     []string `json:"roles,omitempty" doc:"Those of the body where none are said"`
+	Account   string   `json:"account,omitempty" doc:"The path's where none is said"`
 }
 
 // addresses is what was typed or pasted: a text, or a list of texts.
@@ -68,84 +78,168 @@ type inviteOutcome struct {
 	Accounts   []string `json:"accounts,omitempty" nullable:"false" doc:"Where the person already is, or is invited"`
 }
 
+// batch is people who are invited by one command: the same accounts, roles and validity.
+type batch struct {
+	cmd     domain.InviteUsers
+	entries []address.Entry
+	at      []int // where each stands in the request
+}
+
 func inviteUsers(ctx context.Context, r *request, in *inviteInput) (*Reply[inviteReply], error) {
 	account, err := accountID(in.Account)
 	if err != nil {
 		return nil, err
 	}
-	b := in.Body
-	lists, err := askedIn(account, grantInput{Roles: b.Roles, Permissions: b.Permissions, Inherit: b.Inherit}, b.Grants)
+	whole, defaulted, err := in.Body.command(account)
 	if err != nil {
 		return nil, r.unless(err)
 	}
-	cmd := domain.InviteUsers{Account: account}
-	if len(lists) > 0 { // the link and the mail are those of the first
-		cmd.Account, cmd.Grants, cmd.Others = lists[0].Account, lists[0].Grants, lists[1:]
-	}
-	if b.ValidFor != "" {
-		if cmd.ValidFor, err = durationOf(b.ValidFor); err != nil {
-			return nil, r.unless(invalid("body.valid_for", "want an ISO 8601 duration of weeks, days, hours, minutes and seconds, such as P7D or PT12H"))
+	var batches []*batch
+	n := len(in.Body.People)
+	if in.Body.People == nil {
+		entries := address.ParseList(string(in.Body.Emails))
+		n = len(entries)
+		all := &batch{cmd: whole, entries: entries}
+		for i := range entries {
+			all.at = append(all.at, i)
 		}
+		batches = []*batch{all}
+	} else if batches, err = in.Body.batches(account, whole); err != nil {
+		return nil, r.unless(err)
 	}
-	entries := address.ParseList(string(b.Emails))
-	parts, err := r.inviteParts(ctx, cmd, entries)
+	parts, err := r.inviteParts(ctx, batches, n)
 	if err != nil {
 		return nil, err
 	}
-	done, err := r.doParts(parts...)
+	commands := make([]domain.Command, len(parts))
+	for i, p := range parts {
+		commands[i] = p.cmd
+	}
+	done, err := r.doParts(commands...)
 	var refusal *domain.Error
 	if err != nil && (len(done) == 0 || !errors.As(err, &refusal)) {
 		return nil, err
 	}
-	if lists == nil && len(done) > 0 { // the fact says so as well (SPEC 9)
+	if defaulted && len(done) > 0 { // the fact says so as well (SPEC 9)
 		r.Logger.Warn("an invitation names no role: the default was taken", "account", account.String(), "command", done[0].Command.String())
 	}
-	out := inviteReply{Results: make([]inviteOutcome, len(entries))}
-	for i, e := range entries {
-		one := &out.Results[i]
-		if one.Email = e.Email; e.Email == "" {
-			one.Email = cut(e.Typed, 320)
+	out := inviteReply{Results: make([]inviteOutcome, n)}
+	for i, p := range parts {
+		results := make([]inviteOutcome, len(p.entries))
+		for k, e := range p.entries {
+			if results[k].Email = e.Email; e.Email == "" {
+				results[k].Email = cut(e.Typed, 320)
+			}
+			if i >= len(done) && refusal != nil { // what a later part was refused; what came before it stays done
+				results[k].Outcome, results[k].Code = domain.OutcomeRefused, string(refusal.Code)
+			}
 		}
-		if refusal != nil { // what a later part was refused; what came before it stays done
-			one.Outcome, one.Code = domain.OutcomeRefused, string(refusal.Code)
+		if i < len(done) {
+			if err := outcomes(p.cmd.Account, done[i], results); err != nil {
+				return nil, err
+			}
 		}
-	}
-	for n, result := range done {
-		if err := outcomes(cmd.Account, result, out.Results[n*partSize:min((n+1)*partSize, len(entries))]); err != nil {
-			return nil, err
+		for k, result := range results {
+			out.Results[p.at[k]] = result
 		}
 	}
 	return reply(out)
 }
 
+// command is what is asked for everybody alike. defaulted says that no role is named.
+func (b inviteBody) command(account events.AccountID) (cmd domain.InviteUsers, defaulted bool, err error) {
+	lists, err := askedIn(account, grantInput{Roles: b.Roles, Permissions: b.Permissions, Inherit: b.Inherit}, b.Grants)
+	if err != nil {
+		return cmd, false, err
+	}
+	cmd.Account = account
+	if len(lists) > 0 { // the link and the mail are those of the first
+		cmd.Account, cmd.Grants, cmd.Others = lists[0].Account, lists[0].Grants, lists[1:]
+	}
+	if b.ValidFor != "" {
+		if cmd.ValidFor, err = durationOf(b.ValidFor); err != nil {
+			return cmd, false, invalid("body.valid_for", "want an ISO 8601 duration of weeks, days, hours, minutes and seconds, such as P7D or PT12H")
+		}
+	}
+	if b.People != nil && b.Emails != "" {
+		return cmd, false, invalid("body.people", "give either emails or people")
+	}
+	return cmd, lists == nil, nil
+}
+
+// batches puts together those of a list who are invited alike. Who says nothing of roles and account gets what the
+// body says.
+func (b inviteBody) batches(account events.AccountID, whole domain.InviteUsers) ([]*batch, error) {
+	var list []*batch
+	known := map[string]*batch{}
+	seen := map[string]bool{}
+	for i, p := range b.People {
+		key := p.Account + "\n" + strings.Join(p.Roles, "\n")
+		to := known[key]
+		if to == nil {
+			to = &batch{cmd: whole}
+			if p.Account != "" || len(p.Roles) > 0 {
+				in := account
+				if p.Account != "" {
+					var err error
+					if in, err = accountID(p.Account); err != nil {
+						return nil, err
+					}
+				}
+				to.cmd.Account, to.cmd.Others = in, nil
+				if len(p.Roles) > 0 {
+					to.cmd.Grants = []events.Grant{{Roles: p.Roles}}
+				}
+			}
+			known[key] = to
+			list = append(list, to)
+		}
+		entry := address.Entry{Typed: p.Email, First: strings.TrimSpace(p.FirstName), Last: strings.TrimSpace(p.LastName)}
+		if email := normalized(p.Email); email != "" && !seen[email+"\n"+key] {
+			entry.Email, seen[email+"\n"+key] = email, true
+		}
+		to.entries, to.at = append(to.entries, entry), append(to.at, i)
+	}
+	return list, nil
+}
+
 // inviteParts cuts a bulk into commands of a size that fits a commit. Whether it would be allowed is asked before any
 // address is claimed. What is not allowed becomes commands that claim nothing: they are refused, and noted, unless
 // they repeat what was done under their idempotency key when it still was.
-func (r *request) inviteParts(ctx context.Context, cmd domain.InviteUsers, entries []address.Entry) ([]domain.Command, error) {
-	var people []*domain.Addressee
-	wrong := r.App.Ask(ctx, r.call, cmd)
+func (r *request) inviteParts(ctx context.Context, batches []*batch, n int) ([]batch, error) {
+	var wrong error
+	for _, b := range batches {
+		if wrong = r.App.Ask(ctx, r.call, b.cmd); wrong != nil {
+			break
+		}
+	}
 	switch {
 	case wrong != nil && !isRefusal(wrong):
 		return nil, wrong
-	case wrong != nil && (len(entries) == 0 || len(entries) > domain.MaxInvitees):
-		return []domain.Command{cmd}, nil
-	case len(entries) == 0:
+	case wrong != nil && (n == 0 || n > domain.MaxInvitees):
+		return []batch{{cmd: batches[0].cmd}}, nil
+	case n == 0:
 		return nil, invalid("body.emails", "name at least one address")
-	case len(entries) > domain.MaxInvitees:
+	case n > domain.MaxInvitees:
 		return nil, invalid("body.emails", "at most 5,000 addresses at once")
-	case wrong == nil:
-		var err error
-		if people, err = r.claim(ctx, entries); err != nil {
-			return nil, err
-		}
 	}
-	var parts []domain.Command
-	for from := 0; from < len(entries); from += partSize {
-		part := cmd
-		if people != nil {
-			part.Invitees = people[from:min(from+partSize, len(people))]
+	var parts []batch
+	for _, b := range batches {
+		var people []*domain.Addressee
+		if wrong == nil {
+			var err error
+			if people, err = r.claim(ctx, b.entries); err != nil {
+				return nil, err
+			}
 		}
-		parts = append(parts, part)
+		for from := 0; from < len(b.entries); from += partSize {
+			to := min(from+partSize, len(b.entries))
+			part := batch{b.cmd, b.entries[from:to], b.at[from:to]}
+			if people != nil {
+				part.cmd.Invitees = people[from:to]
+			}
+			parts = append(parts, part)
+		}
 	}
 	return parts, nil
 }

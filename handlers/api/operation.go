@@ -42,6 +42,7 @@ type operation struct {
 	reads       string // the read model that it is answered from, if any
 	hasBody     bool   // found out by add
 	types       []string
+	csv         bool          // a body may be text/csv as well
 	codes       []domain.Code // refusals beside those that follow from the rest
 	senior      func(*request) error
 }

@@ -43,7 +43,8 @@ type request struct {
 	produces    string  // media type of the answer
 	minPosition *uint64 // what the caller has seen
 	call        handlers.Call
-	dryRun      bool // say what would be done
+	dryRun      bool  // say what would be done
+	unread      error // why a body of another form than JSON could not be read
 }
 
 type requestKey struct{}
@@ -90,6 +91,9 @@ func (r *request) prepare() error {
 	}
 	if err := r.checkQuery(); err != nil {
 		return err
+	}
+	if r.unread != nil {
+		return r.unless(r.unread)
 	}
 	if len(r.body) > 0 && !r.op.hasBody && string(bytes.TrimSpace(r.body)) != "{}" { // many clients always send an object
 		return r.unless(invalid("body", "no body is expected here"))
@@ -166,6 +170,14 @@ func (r *request) readBody() error {
 	}
 	r.body = body
 	r.r.Body = io.NopCloser(bytes.NewReader(body))
+	if r.op.csv && isCSV(r.r) { // read as the JSON that says the same
+		if r.body, err = fromCSV(body); err != nil {
+			r.unread, r.body = err, []byte("{}")
+		}
+		r.r.Header.Set("Content-Type", typeJSON)
+		r.r.Body = io.NopCloser(bytes.NewReader(r.body))
+		return nil
+	}
 	if len(body) > 0 && isJSON(r.r) {
 		return checkJSON(body)
 	}
