@@ -56,18 +56,18 @@ func TestPortalOfOnesOwn(t *testing.T) {
 	boss.post(at+"/invitations", m{"emails": []string{"x@northwind.example"}, "roles": []string{"owner"}}).Want(422, "invalid")
 	boss.put(at+"/users/"+boss.get("/v1/me").JSON()["id"].(string)+"/role", m{"roles": []string{"clerk"}}).Want(409, "last_active_owner")
 	boss.post(at+"/users/"+clerk+"/suspend", m{}).Want(200)
-	if got := boss.get(at+"/users/"+clerk).Want(200).JSON()["label"]; got != "On hold" {
+	if got := boss.get(at + "/users/" + clerk).Want(200).JSON()["label"]; got != "On hold" {
 		t.Errorf("the label is %v", got)
 	}
 
 	// Another version: what has been opened keeps the one that it has until it adopts it.
 	operator := r.as(r.operatorKey())
 	operator.put("/v1/operator/portal", strings.Replace(shop, "On hold", "Away", 1)).Want(200)
-	if got := boss.get(at+"/users/"+clerk).JSON()["label"]; got != "On hold" {
+	if got := boss.get(at + "/users/" + clerk).JSON()["label"]; got != "On hold" {
 		t.Errorf("before it is adopted the label is %v", got)
 	}
 	operator.post("/v1/operator/accounts/"+account+"/adopt", nil).Want(200)
-	if got := boss.get(at+"/users/"+clerk).JSON()["label"]; got != "Away" {
+	if got := boss.get(at + "/users/" + clerk).JSON()["label"]; got != "Away" {
 		t.Errorf("the label is %v", got)
 	}
 	// One in which nobody of the account would be protected is refused.

@@ -70,6 +70,7 @@ type program struct {
 	parts       []part       // what runs in the background once it serves
 	background  sync.WaitGroup
 	stop        context.CancelFunc
+	draining    atomic.Bool
 	closers     []func() error
 }
 

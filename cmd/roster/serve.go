@@ -34,6 +34,7 @@ type serveCmd struct {
 	LogName       string          `help:"Prefix of streams and subjects." env:"ROSTER_LOG_NAME" default:"roster"`
 	Demo          bool            `help:"On empty data only: fill it with a believable company." env:"ROSTER_DEMO"`
 	NoProjections bool            `help:"Answer from the log alone: commands, checks, who asks; other queries get 503." env:"ROSTER_NO_PROJECTIONS"`
+	Drain         time.Duration   `help:"When told to stop: say so at /readyz and serve for so long, until whoever hands out requests has noticed." env:"ROSTER_DRAIN" default:"0s"`
 	ClockAhead    time.Duration   `hidden:"" help:"By how much commands are decided ahead of the clock: to try what is due later."`
 	LogLevel      string          `help:"What is logged on standard error." env:"ROSTER_LOG_LEVEL" enum:"debug,info,warn,error" default:"warn"`
 }

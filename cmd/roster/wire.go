@@ -190,6 +190,11 @@ func (p *program) serve(ctx context.Context, listener, ops net.Listener, io stdi
 	p.greet(io, ops, demo)
 	select {
 	case <-ctx.Done():
+		p.draining.Store(true)
+		select {
+		case <-time.After(p.options.Drain):
+		case err = <-failed:
+		}
 	case err = <-failed:
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -302,6 +307,9 @@ func (p *program) byName(next http.Handler) http.Handler {
 
 // ready says whether every part that answers is there.
 func (p *program) ready(ctx context.Context) error {
+	if p.draining.Load() {
+		return errors.New("stopping")
+	}
 	if _, err := p.app.Last(ctx); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}

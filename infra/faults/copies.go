@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -19,6 +18,8 @@ const (
 	copiesCallers = 8
 	takenWithin   = 5 * time.Second
 	suspensions   = 20 // for each round
+	drains        = 300 * time.Millisecond
+	looksEvery    = 50 * time.Millisecond // at which of the copies is ready
 )
 
 func copies() Fault {
@@ -31,6 +32,7 @@ type pair struct {
 	*Site
 	load   *Load
 	serves [2]Serve // each always at the same address
+	health [2]string
 	first  *Program
 	second *Program
 	other  int // which of the serves the second is
@@ -100,8 +102,14 @@ func (c *pair) start(ctx context.Context) error {
 				return err
 			}
 		}
+		ops, err := freeAddress(ctx)
+		if err != nil {
+			return err
+		}
 		c.serves[i] = c.Serve()
 		c.serves[i].Data = dir
+		c.serves[i].Args = append(c.serves[i].Args, "--ops-listen", ops, "--drain", drains.String())
+		c.health[i] = "http://" + ops + "/readyz"
 		p, err := c.lab.Start(ctx, c.serves[i])
 		if err != nil {
 			return err
@@ -191,7 +199,9 @@ func (c *pair) back(ctx context.Context) (err error) {
 func (c *pair) roll(ctx context.Context) error {
 	working, stop := context.WithCancel(ctx)
 	var callers sync.WaitGroup
-	r := &rolling{pair: c, urls: [2]string{c.first.URL, c.second.URL}}
+	r := &rolling{pair: c}
+	r.urls[c.other], r.urls[1-c.other] = c.second.URL, c.first.URL
+	callers.Go(func() { r.look(working) })
 	for i := range copiesCallers {
 		callers.Go(func() { r.call(working, i) })
 	}
@@ -211,49 +221,61 @@ func (c *pair) roll(ctx context.Context) error {
 	stop()
 	callers.Wait()
 	c.o.Count("requests during rolling restarts", int(r.answered.Load()))
-	c.o.Count("of them refused by one copy and sent to the other", int(r.elsewhere.Load()))
-	c.o.Count("of them cut before an answer and sent to the other", int(r.cut.Load()))
 	if n := r.failed.Load(); n > 0 {
 		trouble = errors.Join(trouble, fmt.Errorf("%d requests failed during a rolling restart, such as: %v", n, r.such.Load()))
 	}
 	return trouble
 }
 
-// rolling is callers who go to the other copy when one is not there.
+// rolling is callers behind somebody who hands out their requests, as a load balancer does: to the copies that say that
+// they are ready. No request is sent twice.
 type rolling struct {
 	*pair
-	urls                             [2]string
-	answered, elsewhere, cut, failed atomic.Int64
-	such                             atomic.Value
+	urls             [2]string
+	ready            [2]atomic.Bool
+	answered, failed atomic.Int64
+	such             atomic.Value
+}
+
+// look asks the copies whether they are ready, until ctx ends.
+func (r *rolling) look(ctx context.Context) {
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for ctx.Err() == nil {
+		for i, url := range r.health {
+			is := false
+			if req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil); err == nil {
+				if res, err := client.Do(req); err == nil {
+					is = res.StatusCode == http.StatusOK
+					_ = res.Body.Close()
+				}
+			}
+			r.ready[i].Store(is)
+		}
+		_ = Wait(ctx, looksEvery) // an end is noticed above
+	}
 }
 
 func (r *rolling) call(ctx context.Context, i int) {
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	at := "/v1/accounts/" + r.Account.String()
 	for n := i; ctx.Err() == nil; n++ {
-		method, path, body := http.MethodGet, at+"/users?limit=5", M(nil)
-		if n%2 == 0 {
-			method, path, body = http.MethodPost, "/v1/check", M{"user": r.Members[i].User, "permission": "users:read", "account": r.Account}
+		to := n % 2
+		if !r.ready[to].Load() {
+			to = 1 - to
 		}
+		if !r.ready[to].Load() {
+			_ = Wait(ctx, looksEvery/10)
+			continue
+		}
+		c := Client{URL: r.urls[to], HTTP: client}.As(r.Owner.Session)
 		var a Answer
 		var err error
-		for try := range 3 {
-			c := Client{URL: r.urls[(n+try)%2], HTTP: client}.As(r.Owner.Session)
-			if body == nil {
-				a, err = c.Do(context.WithoutCancel(ctx), method, path, nil)
-			} else {
-				a, err = c.Do(context.WithoutCancel(ctx), method, path, body)
-			}
-			// Refused, or in the queue of a listener that was closed: no program has seen it.
-			switch {
-			case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
-				r.elsewhere.Add(1)
-				continue
-			case errors.Is(err, io.EOF): // ended before a byte of an answer
-				r.cut.Add(1)
-				continue
-			}
-			break
+		method, path := http.MethodGet, at+"/users?limit=5"
+		if n%2 == 0 {
+			method, path = http.MethodPost, "/v1/check"
+			a, err = c.Do(context.WithoutCancel(ctx), method, path, M{"user": r.Members[i].User, "permission": "users:read", "account": r.Account})
+		} else {
+			a, err = c.Do(context.WithoutCancel(ctx), method, path, nil)
 		}
 		r.answered.Add(1)
 		if err != nil || a.Status != http.StatusOK {
@@ -264,4 +286,13 @@ func (r *rolling) call(ctx context.Context, i int) {
 			return
 		}
 	}
+}
+
+// freeAddress is one of this machine on which nobody listens.
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
 }
