@@ -19,7 +19,7 @@ import (
 )
 
 type doctorCmd struct {
-	remote
+	place
 	NATS       natsFlags `embed:""`
 	LogName    string    `help:"Prefix of streams and subjects." env:"ROSTER_LOG_NAME" default:"roster"`
 	OpsURL     string    `help:"Where its health is." env:"ROSTER_OPS_URL" default:"http://localhost:8081"`
@@ -33,6 +33,7 @@ func (c doctorCmd) Run(ctx context.Context, io stdio) error {
 		return err
 	}
 	failed := 0
+	models := func(ctx context.Context) (string, error) { return c.models(ctx, io) }
 	for _, check := range []struct {
 		name string
 		run  func(context.Context) (string, error)
@@ -43,7 +44,7 @@ func (c doctorCmd) Run(ctx context.Context, io stdio) error {
 		{"PostgreSQL binaries", c.binaries},
 		{"log", c.log},
 		{"health", c.health},
-		{"read models", c.models},
+		{"read models", models},
 	} {
 		said, err := check.run(ctx)
 		mark := "ok  "
@@ -152,11 +153,11 @@ func (c doctorCmd) health(ctx context.Context) (string, error) {
 	return "ready", nil
 }
 
-func (c doctorCmd) models(ctx context.Context) (string, error) {
+func (c doctorCmd) models(ctx context.Context, io stdio) (string, error) {
 	var list struct {
 		Items []projectionStatus `json:"items"`
 	}
-	if err := c.call(ctx, http.MethodGet, "/v1/operator/projections", &list); err != nil {
+	if err := c.call(ctx, io, http.MethodGet, "/v1/operator/projections", &list); err != nil {
 		return "", err
 	}
 	var lag uint64
