@@ -182,6 +182,15 @@ func walkUsers(t *testing.T, r *running, account string, owner caller) {
 		s.run("user", "revoke", account, bob, "--reason", "Contract ended").ends(0, "revoked")
 	})
 
+	t.Run("erasure", func(t *testing.T) {
+		s.run("user", "erase", "carol@northwind.example", "--dry-run").ends(0, "membership.revoked", "user.erased", "nothing has been done")
+		s.run("user", "show", account, carol).ends(0, "carol@northwind.example")
+		s.run("user", "erase", ann, "--dry-run").ends(1, "last_active_owner", "account "+account)
+		s.run("user", "erase", "carol@northwind.example").ends(0, "erased")
+		s.run("user", "erase", "carol@northwind.example").ends(1, "not_found")
+		s.run("user", "erase", bob).ends(0, "yes")
+	})
+
 	t.Run("audit", func(t *testing.T) {
 		s.run("audit", account, "--action", "membership.suspended", "--target", bob).ends(0, "membership.suspended", "done")
 		s.run("audit", "--limit", "1").ends(0, "--cursor=")

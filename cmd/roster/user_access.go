@@ -36,7 +36,7 @@ func (c userAccessCmd) Run(ctx context.Context, io stdio) error {
 		return err
 	}
 	path := at("accounts", c.Account, "users", user, "access")
-	print := func(raw json.RawMessage) error {
+	shown := func(raw json.RawMessage) error {
 		list, err := listingOf(raw)
 		if err != nil {
 			return err
@@ -44,13 +44,13 @@ func (c userAccessCmd) Run(ctx context.Context, io stdio) error {
 		return api.list(list, columns("ACCOUNT", "id", "NAME", "name", "STATUS", "status", "ROLES", "roles", "SINCE", "since"))
 	}
 	if with != nil {
-		return api.do(ctx, put, path, with, print)
+		return api.do(ctx, put, path, with, shown)
 	}
 	raw, err := api.get(ctx, path, nil)
 	if err != nil {
 		return err
 	}
-	return print(raw)
+	return shown(raw)
 }
 
 type userAddCmd struct {

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"roster/domain"
 	"roster/events"
 	"roster/handlers"
 	"roster/handlers/access"
@@ -32,6 +33,8 @@ const (
 type Eraser interface {
 	EraseUser(ctx context.Context, call handlers.Call, user events.UserID) (handlers.Result, error)
 	EraseEmail(ctx context.Context, call handlers.Call, email string) (handlers.Result, error)
+	// Parts are the commands that erasing the user, or whoever holds the address, would come to.
+	Parts(ctx context.Context, call handlers.Call, user events.UserID, email string) ([]domain.Command, error)
 }
 
 // Config is what the API is made of.

@@ -418,6 +418,11 @@ func TestOperator(t *testing.T) {
 	if last.text("accounts.0") != account {
 		t.Errorf("%s", last.body)
 	}
+	dry := w.do("POST", "/v1/operator/erase", w.operator, map[string]any{"email": eve.email}, "Roster-Dry-Run", "true").is(200) // SPEC 3.11
+	if !strings.Contains(string(dry.body), `"dry_run":true`) || !strings.Contains(string(dry.body), "user.erased") {
+		t.Errorf("a dry run: %s", dry.body)
+	}
+	w.do("GET", "/v1/accounts/"+account+"/users/"+eve.id, w.operator, nil).is(200)
 	w.do("POST", "/v1/operator/erase", w.operator, map[string]any{"email": eve.email}).is(200)
 	w.do("GET", "/v1/me", eve.token, nil).refused(401, "sign_in_required")
 	w.do("POST", "/v1/operator/erase", w.operator, map[string]any{"email": "nobody@example.com"}).refused(404, "not_found")

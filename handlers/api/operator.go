@@ -52,12 +52,21 @@ func erase(ctx context.Context, r *request, in *eraseInput) (*Reply[erasedBody],
 		return nil, r.problems.retry("erasing needs the projections")
 	}
 	var done handlers.Result
+	var user events.UserID
 	var err error
 	if in.Body.User != "" {
-		var user events.UserID
 		if user, err = userID(in.Body.User); err != nil {
 			return nil, err
 		}
+	}
+	if r.dryRun {
+		parts, err := r.Eraser.Parts(ctx, r.call, user, in.Body.Email)
+		if err != nil {
+			return nil, err
+		}
+		return nil, r.plan(parts)
+	}
+	if in.Body.User != "" {
 		done, err = r.Eraser.EraseUser(ctx, r.call, user)
 	} else {
 		done, err = r.Eraser.EraseEmail(ctx, r.call, in.Body.Email)
