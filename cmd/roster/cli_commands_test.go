@@ -47,6 +47,21 @@ func TestCommandLine(t *testing.T) {
 		s.run("account", "move", sub).ends(2, "--to")
 	})
 
+	t.Run("portal", func(t *testing.T) {
+		s.run("portal", "list").ends(0, "master-user", "sub-accounts")
+		standard := s.run("portal", "show").ends(0)
+		if again := s.run("portal", "show", "standard").ends(0); again.json()["protected"] != standard.json()["protected"] {
+			t.Errorf("%s is not %s", again.out, standard.out)
+		}
+		s.run("portal", "define", "nonsense").ends(2, "sub-accounts")
+		changed := strings.Replace(standard.out, `"Viewer"`, `"Reader"`, 1)
+		s.typing(changed).run("portal", "define", "-", "--dry-run").ends(0, "portal.profile_defined")
+		s.typing(changed).run("portal", "define", "-").ends(0, "standard", "2")
+		s.run("portal", "adopt", account).ends(0, "standard")
+		s.run("portal", "define", file(t, "p.json", "{\n\"name\": 1}")).ends(2, "p.json:2")
+		person.run("portal", "define", "modules").ends(1, "not_permitted")
+	})
+
 	t.Run("policy", func(t *testing.T) {
 		set := file(t, "policy.json", `{"threshold":{"percent":30,"people":2}}`)
 		s.run("account", "policy", account, "--set", set, "--dry-run").ends(0, "account.policy_changed")
