@@ -93,7 +93,7 @@ func (c *client) open(ctx context.Context, q question) (*http.Response, error) {
 		var trouble error
 		switch {
 		case ctx.Err() != nil:
-			return nil, ctx.Err()
+			return nil, stopped(q)
 		case err != nil:
 			trouble = c.lost(q, err)
 		default:
@@ -110,7 +110,7 @@ func (c *client) open(ctx context.Context, q question) (*http.Response, error) {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, stopped(q)
 		}
 		pause *= 2
 	}
@@ -177,6 +177,8 @@ func (c *client) refusal(q question, res *http.Response) error {
 	switch {
 	case p.Status == http.StatusUnauthorized:
 		p.hint = "the key is not known at " + c.Endpoint + ": roster login keeps another"
+	case p.Status == http.StatusTooManyRequests && res.Header.Get("Retry-After") != "":
+		p.hint = "try again in " + res.Header.Get("Retry-After") + " s"
 	case transient(p.Status) && q.key != "" && !q.dryRun:
 		p.hint = again(q)
 	}
@@ -194,6 +196,14 @@ func (c *client) lost(q question, err error) error {
 		text += "; " + again(q)
 	}
 	return &awayError{text}
+}
+
+// stopped is that whoever asked does not want to wait any longer.
+func stopped(q question) error {
+	if q.key == "" || q.dryRun {
+		return errors.New("interrupted")
+	}
+	return errors.New("interrupted; " + again(q))
 }
 
 // again is how a command of which nobody knows whether it was done is sent once more.

@@ -209,7 +209,7 @@ func (c loginCmd) Run(ctx context.Context, io stdio) error {
 		to.Endpoint = kept.Profiles[name].Endpoint
 	}
 	if to.Key == "" && isTerminal(io.in) {
-		if to.Key, err = io.secret("Key: "); err != nil {
+		if to.Key, err = io.secret("Key (empty for the one of this machine): "); err != nil {
 			return err
 		}
 	}
