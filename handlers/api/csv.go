@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"roster/domain"
 )
@@ -26,6 +27,13 @@ func columns() []string { return []string{"email", "first_name", "last_name", "r
 // fromCSV makes a list of invitees into the body that JSON would have. Fields are separated by comma, semicolon or tab;
 // a first line that names columns is a header.
 func fromCSV(text []byte) ([]byte, error) {
+	for at := 0; at < len(text); { // such as a file of an office program in another encoding
+		c, size := utf8.DecodeRune(text[at:])
+		if c == utf8.RuneError && size == 1 {
+			return nil, lineError(1+bytes.Count(text[:at], []byte("\n")), "not valid UTF-8: save the file as UTF-8")
+		}
+		at += size
+	}
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	read := csv.NewReader(bytes.NewReader(text))
 	read.FieldsPerRecord, read.TrimLeadingSpace = -1, true

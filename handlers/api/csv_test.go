@@ -43,7 +43,7 @@ func TestInviteByCSV(t *testing.T) {
 	if got := send("d@example.com,,,viewer", "Roster-Dry-Run", "true").is(200); got.count("mails") != 1 {
 		t.Errorf("SPEC 3.11: %s", got.body)
 	}
-	for text, at := range map[string]string{"email,colour\nx@example.com,red": "body.line[1]", "email,roles\nx@example.com,viewer,more": "body.line[2]", "email,roles\n\"x@example.com,viewer": "body.line[2]"} {
+	for text, at := range map[string]string{"email,colour\nx@example.com,red": "body.line[1]", "email,roles\nx@example.com,viewer,more": "body.line[2]", "email,roles\n\"x@example.com,viewer": "body.line[2]", "email,first_name\nx@example.com,Zo\xeb": "body.line[2]"} {
 		if got := send(text).refused(422, "invalid"); got.locations() != at {
 			t.Errorf("%q: %s", text, got.body)
 		}
@@ -68,4 +68,5 @@ func TestInviteByCSV(t *testing.T) {
 		t.Errorf("SPEC 2.1: %.300s", got.body)
 	}
 	send(many.String()+"one@more.example,viewer,\n").refused(422, "invalid")
+	send(strings.Repeat("person@many.example,,,viewer\n", 1_000_000)).refused(413, "too_large")
 }

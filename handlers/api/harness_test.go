@@ -51,6 +51,8 @@ type world struct {
 	operator string
 	people   int
 	pool     *pgxpool.Pool
+	contract sync.Once
+	document object // /openapi.json
 }
 
 type clock struct {
@@ -245,7 +247,73 @@ func (w *world) try(method, path, token string, body any, headers ...string) (*r
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	return &response{w.t, method + " " + path, answer.StatusCode, answer.Header, text}, err
+	r := &response{w.t, method + " " + path, answer.StatusCode, answer.Header, text}
+	if err == nil {
+		w.keepsContract(method, path, r)
+	}
+	return r, err
+}
+
+// keepsContract holds an answer against /openapi.json, whatever the test is about: its status, its type and its body.
+func (w *world) keepsContract(method, path string, r *response) {
+	w.t.Helper()
+	w.contract.Do(func() {
+		answer, err := http.Get(w.server.URL + "/openapi.json")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if err := json.NewDecoder(answer.Body).Decode(&w.document); err != nil {
+			w.t.Fatal(err)
+		}
+	})
+	path, _, _ = strings.Cut(path, "?")
+	o := operationAt(w.document, method, path)
+	if o == nil || len(r.body) == 0 {
+		return
+	}
+	said, ok := o["responses"].(object)[fmt.Sprint(r.status)].(object)
+	if !ok {
+		w.t.Errorf("%s: %d is not documented: %s", r.asked, r.status, r.body)
+		return
+	}
+	kind, _, _ := strings.Cut(r.header.Get("Content-Type"), ";")
+	content, ok := said["content"].(object)[kind].(object)
+	if !ok {
+		w.t.Errorf("%s: %d as %s is not documented", r.asked, r.status, kind)
+		return
+	}
+	var v any
+	if !strings.HasSuffix(kind, "json") || json.Unmarshal(r.body, &v) != nil {
+		return
+	}
+	for _, wrong := range matches(w.document, content["schema"].(object), v, "body") {
+		w.t.Errorf("%s: not as documented: %s: %.500s", r.asked, wrong, r.body)
+	}
+}
+
+// operationAt is the operation that a request is for, nil where there is none.
+func operationAt(doc object, method, path string) object {
+	parts := strings.Split(path, "/")
+	var found object
+	fixed := -1
+	for route, item := range doc["paths"].(object) {
+		steps := strings.Split(route, "/")
+		o, _ := item.(object)[strings.ToLower(method)].(object)
+		if o == nil || len(steps) != len(parts) {
+			continue
+		}
+		same, n := true, 0
+		for i, step := range steps {
+			if !strings.HasPrefix(step, "{") {
+				same, n = same && step == parts[i], n+1
+			}
+		}
+		if same && n > fixed { // of …/users/bulk and …/users/{user} the first
+			found, fixed = o, n
+		}
+	}
+	return found
 }
 
 // is wants a status.

@@ -1,15 +1,19 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"html"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -379,3 +383,34 @@ func TestFallback(t *testing.T) {
 		}
 	}
 }
+
+// The contract as it is written down: a change of it shows in review. To write it anew, once it is meant:
+// go test ./handlers/api -run TestContract -args -update.
+func TestContract(t *testing.T) {
+	w := newBareWorld(t)
+	var text bytes.Buffer
+	if err := json.Indent(&text, w.do("GET", "/openapi.json", "", nil).is(200).body, "", " "); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("testdata", "openapi.json")
+	if *update {
+		if err := os.WriteFile(path, text.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, lines := strings.Split(text.String(), "\n"), strings.Split(string(want), "\n")
+	for i := range got {
+		if i >= len(lines) || got[i] != lines[i] {
+			t.Fatalf("testdata/openapi.json differs from line %d on: %s", i+1, got[i])
+		}
+	}
+	if len(lines) != len(got) {
+		t.Fatalf("testdata/openapi.json has %d lines, the contract %d", len(lines), len(got))
+	}
+}
+
+var update = flag.Bool("update", false, "write testdata/openapi.json anew")

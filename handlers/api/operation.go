@@ -120,6 +120,23 @@ func add[I, O any](s *server, op operation, handle func(context.Context, *reques
 		problem.headers(r.w.Header())
 		return nil, problem
 	})
+	if op.command {
+		s.describeDryRun(&op)
+	}
+}
+
+// describeDryRun documents what a dry run answers: 200, whatever the command itself would.
+func (s *server) describeDryRun(op *operation) {
+	item := s.huma.OpenAPI().Paths[op.path]
+	made := map[string]*huma.Operation{http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodPatch: item.Patch, http.MethodDelete: item.Delete}[op.method]
+	plan := s.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[planned](), true, "Planned")
+	if made.Responses["200"] == nil {
+		made.Responses["200"] = &huma.Response{Description: "A dry run", Content: map[string]*huma.MediaType{typeJSON: {Schema: plan}}}
+		return
+	}
+	for _, content := range made.Responses["200"].Content {
+		content.Schema = &huma.Schema{OneOf: []*huma.Schema{content.Schema, plan}}
+	}
 }
 
 func security(a auth) []map[string][]string {

@@ -17,17 +17,17 @@ import (
 // planned is the answer to a dry run (SPEC 3.11).
 type planned struct {
 	DryRun     bool           `json:"dry_run"`
-	Facts      []plannedFact  `json:"facts"`
-	Outcomes   []string       `json:"outcomes"`
-	Mails      []plannedMail  `json:"mails"`
-	OwnersLeft map[string]int `json:"owners_left"`
-	Confirm    string         `json:"confirm"`
+	Facts      []plannedFact  `json:"facts" nullable:"false" doc:"What would be written; ids that would be made are placeholders"`
+	Outcomes   []string       `json:"outcomes" nullable:"false" doc:"Of a bulk's items, in order"`
+	Mails      []plannedMail  `json:"mails" nullable:"false"`
+	OwnersLeft map[string]int `json:"owners_left" doc:"Active owners, of each account that would change"`
+	Confirm    string         `json:"confirm" doc:"Confirms the same request within an hour"`
 }
 
 type plannedFact struct {
-	Boundary string          `json:"boundary"`
-	Type     string          `json:"type"`
-	Data     json.RawMessage `json:"data"`
+	Boundary string         `json:"boundary"`
+	Type     string         `json:"type"`
+	Data     map[string]any `json:"data"`
 }
 
 type plannedMail struct {
@@ -67,8 +67,12 @@ func (r *request) plan(parts []domain.Command) error {
 	out := &planned{DryRun: true, Facts: []plannedFact{}, Outcomes: orEmpty(plan.Outcomes), Mails: []plannedMail{}, OwnersLeft: map[string]int{},
 		Confirm: r.confirmation(r.App.Now().Std())}
 	for _, f := range plan.Facts {
-		data, err := json.Marshal(events.WithoutSecrets(f.Event))
+		text, err := json.Marshal(events.WithoutSecrets(f.Event))
 		if err != nil {
+			return err
+		}
+		data := map[string]any{}
+		if err := json.Unmarshal(text, &data); err != nil {
 			return err
 		}
 		out.Facts = append(out.Facts, plannedFact{f.Boundary.String(), events.KindOf(f.Event).Name, data})
