@@ -83,6 +83,9 @@ func (p *program) fillDemo(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("demo: %s: %w", person.name, err)
 		}
 	}
+	if err := d.tree(ctx); err != nil {
+		return "", fmt.Errorf("demo: %w", err)
+	}
 	if err := d.secondAccount(ctx); err != nil {
 		return "", fmt.Errorf("demo: %w", err)
 	}

@@ -53,6 +53,12 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	at := "/v1/accounts/" + account
+	if roles := owner.get(at + "/roles/support").Want(200).JSON(); roles["label"] != "Support desk" {
+		t.Errorf("its role is %v", roles)
+	}
+	if contacts := owner.get(at + "/contacts").Want(200).JSON()["items"].([]any); len(contacts) != 2 {
+		t.Errorf("its contacts are %v", contacts)
+	}
 	counts := owner.get(at + "/users").Want(200).JSON()["counts"].(map[string]any)
 	for _, status := range []string{"active", "pending", "expired", "suspended", "revoked"} {
 		if n, _ := counts[status].(float64); n == 0 {
