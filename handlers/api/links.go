@@ -49,15 +49,23 @@ func liveLink(r *request) error {
 }
 
 type lookBody struct {
-	ID        string      `json:"id"`
-	Account   Named       `json:"account"`
-	Roles     []string    `json:"roles" nullable:"false"`
-	Inviter   *Named      `json:"inviter" doc:"whom to ask; null where they have been erased"`
-	Email     string      `json:"email" doc:"The address to sign in with"`
-	FirstName string      `json:"first_name"`
-	LastName  string      `json:"last_name"`
-	ExpiresAt events.Time `json:"expires_at" format:"date-time"`
-	HasUser   bool        `json:"has_user" doc:"The person has a user already and signs in to accept"`
+	ID        string         `json:"id"`
+	Account   Named          `json:"account"`
+	Roles     []string       `json:"roles" nullable:"false"`
+	Accounts  []lookedAtBody `json:"accounts" nullable:"false" doc:"All accounts that the invitation is for, each with what it gives there"`
+	Inviter   *Named         `json:"inviter" doc:"whom to ask; null where they have been erased"`
+	Email     string         `json:"email" doc:"The address to sign in with"`
+	FirstName string         `json:"first_name"`
+	LastName  string         `json:"last_name"`
+	ExpiresAt events.Time    `json:"expires_at" format:"date-time"`
+	HasUser   bool           `json:"has_user" doc:"The person has a user already and signs in to accept"`
+}
+
+type lookedAtBody struct {
+	ID     string      `json:"id"`
+	Name   string      `json:"name"`
+	Roles  []string    `json:"roles" nullable:"false"`
+	Grants []grantBody `json:"grants" nullable:"false"`
 }
 
 // look answers what a link is about. The refusal of a dead one says whom to ask.
@@ -101,7 +109,11 @@ func lookAtInvitation(_ context.Context, r *request, in *TokenParam) (*Reply[loo
 	if err := r.atLeast(position); err != nil {
 		return nil, err
 	}
-	return reply(lookBody{ID: l.Invitation.String(), Account: Named{ID: v.AccountID.String(), Name: v.AccountName}, Roles: orEmpty(v.Roles), Inviter: r.inviterOf(v),
+	accounts := make([]lookedAtBody, 0, len(v.Accounts))
+	for _, a := range v.Accounts {
+		accounts = append(accounts, lookedAtBody{a.ID.String(), a.Name, orEmpty(a.Roles), grantsOf(a.Grants)})
+	}
+	return reply(lookBody{ID: l.Invitation.String(), Account: Named{ID: v.AccountID.String(), Name: v.AccountName}, Roles: orEmpty(v.Roles), Accounts: accounts, Inviter: r.inviterOf(v),
 		Email: v.Email, FirstName: v.FirstName, LastName: v.LastName, ExpiresAt: v.ExpiresAt, HasUser: v.HasUser})
 }
 

@@ -39,6 +39,7 @@ type View struct {
 	AccountName string
 	Grants      []events.Grant
 	Roles       []string // of all grants, each once
+	Accounts    []Into   // all accounts that the invitation is for, that of the link first
 	ByOperator  bool     // the operator invites; then no inviter is named
 	// InviterName may be empty where InviterEmail is not: nothing but the address may be known of somebody.
 	InviterName, InviterEmail string
@@ -47,6 +48,14 @@ type View struct {
 	ExpiresAt                 events.Time
 	HasUser                   bool          // the invitee has to sign in
 	Holder                    events.UserID // that user; zero where there is none
+}
+
+// Into is one of the accounts that an invitation is for.
+type Into struct {
+	ID     events.AccountID
+	Name   string
+	Grants []events.Grant
+	Roles  []string // of all grants, each once
 }
 
 // Look answers what a link is about and consumes nothing. A dead link is refused with the reason, and the View is
@@ -61,6 +70,9 @@ func (e *Enroll) Look(ctx context.Context, call handlers.Call, l Link) (View, er
 	a, i := looked.Account, looked.Invitation
 	v := View{AccountID: a.ID, AccountName: a.Name, Grants: i.Grants, Roles: rolesOf(i.Grants),
 		ByOperator: i.By.Type == events.ByOperator, ExpiresAt: i.ExpiresAt, HasUser: looked.HasUser}
+	for _, p := range looked.Accounts {
+		v.Accounts = append(v.Accounts, Into{p.Account, p.Name, p.Grants, rolesOf(p.Grants)})
+	}
 	invitee, err := e.invitee(ctx, l.Account, i)
 	if err != nil {
 		return View{}, err

@@ -202,6 +202,8 @@ func (m *Mailer) look(ctx context.Context, r Row) (look domain.LookedAt, settled
 		return look, "", err
 	case look.Invitation.ID != r.Invitation, look.Invitation.Generation < r.Generation:
 		return look, "", errBehind
+	case len(look.Accounts) > 1 && look.Accounts[0].Account != r.Account: // one mail, that of its first account, names all
+		return look, "other_account", nil
 	case refusal != nil:
 		return look, string(refusal.Code), nil
 	case look.Invitation.Delivery == "sent", look.Invitation.Delivery == "bounced":

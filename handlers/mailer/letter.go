@@ -35,9 +35,11 @@ func (m *Mailer) letter(ctx context.Context, r Row) (mail Mail, settled string, 
 		PortalName: m.PortalName, PublicURL: m.PublicURL,
 		Link:      m.Links.Invitation(r.Account, r.Invitation, r.Generation),
 		Invitee:   compose.Person{Name: invitee.Full(), Email: invitee.Email},
-		Grants:    []compose.Grant{{Account: look.Account.Name, Roles: labels(look.Invitation.Grants)}},
 		ExpiresAt: look.Invitation.ExpiresAt.Std(),
 		Resent:    r.Generation > 1,
+	}
+	for _, a := range look.Accounts {
+		in.Grants = append(in.Grants, compose.Grant{Account: a.Name, Roles: labels(a.Grants)})
 	}
 	if in.InviterName, in.InviterEmail, err = m.inviter(ctx, look.Invitation); err != nil {
 		return mail, "", err

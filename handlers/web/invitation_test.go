@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"roster/domain"
+	"roster/events"
 	"roster/handlers"
 )
 
@@ -223,4 +224,25 @@ func TestNamesAreText(t *testing.T) {
 	b.submit(link, link+"/accept", "first_name", evil, "last_name", "x", "password", goodPassword, "confirm", goodPassword).want(http.StatusOK, escaped).lacks("<img")
 	b.signIn("eve@acme.example")
 	b.get("/").want(http.StatusOK, escaped).lacks("<img")
+}
+
+// SPEC 2.3: the page of a link names all accounts that it is for, with their roles.
+func TestAnInvitationIntoSeveralAccounts(t *testing.T) {
+	w := newWorld(t)
+	account, owner := w.open()
+	var north events.AccountID
+	for _, c := range w.do(operator(), domain.OpenAccount{AccountName: "Acme North", Parent: account}).Commits {
+		if c.Boundary.Kind == events.AccountBoundary && c.Boundary != events.OfAccount(account) {
+			north = events.AccountID(c.Boundary.ID)
+		}
+	}
+	r := w.do(owner, domain.InviteUsers{Account: account, Invitees: []*domain.Addressee{w.addressee("ann@acme.example")}, Grants: []events.Grant{{Roles: []string{domain.Viewer}}},
+		Others: []domain.AccountGrants{{Account: north, Grants: []events.Grant{{Roles: []string{domain.Manager}}}}}})
+	id := r.Commits[0].Facts[0].(events.InvitationCreated).Invitation
+	link := w.path(account, id, 1)
+	b := w.browser()
+	b.get(link).want(http.StatusOK, "Acme GmbH", "Viewer", "Acme North", "Manager")
+	b.submit(link, link+"/accept", "first_name", "Ann", "last_name", "Lee", "password", goodPassword, "confirm", goodPassword).
+		want(http.StatusOK, "Acme GmbH", "Viewer", "Acme North", "Manager")
+	b.get(link).want(http.StatusGone, "Acme GmbH", "Acme North")
 }
