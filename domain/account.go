@@ -92,7 +92,7 @@ type Member struct {
 	Key     events.KeyID
 	Address events.AddressID
 	Grants  []events.Grant
-	By      events.Actor // who granted it
+	By      events.Actor // who granted it: for what an invitation gave, whoever invited
 	Status  Status
 	Locked  bool        // the operator has locked the user
 	Warned  events.Time // of an end that the person has been warned of
@@ -111,7 +111,9 @@ type Invitation struct {
 	Grants     []events.Grant
 	By         events.Actor
 	Generation uint32
+	Begun      events.Time // when the validity of this generation began
 	ExpiresAt  events.Time
+	Asked      events.Time        // when somebody with a dead link last asked for a new one
 	Status     Status             // as written: what has expired by the clock still says pending
 	Noted      bool               // its expiry stands in the log
 	Reminded   bool               // the invitee has been reminded of this generation
@@ -286,10 +288,11 @@ func (a Account) evolve(h Happened) State {
 		s.invitation = f.Invitation
 		a.byAddress = a.byAddress.With(f.Address, s.mailed(h.At))
 		return a.withInvitation(Invitation{ID: f.Invitation, Address: f.Address, Invitee: sealedAt(h, f.Invitee.Box),
-			Grants: f.Grants, By: h.By, Generation: f.Generation, ExpiresAt: f.ExpiresAt, Status: Pending, Delivery: "unsent", Accounts: f.Accounts}, h)
+			Grants: f.Grants, By: h.By, Generation: f.Generation, Begun: h.At, ExpiresAt: f.ExpiresAt, Status: Pending, Delivery: "unsent", Accounts: f.Accounts}, h)
 	case events.InvitationResent:
 		a = a.changedInvitation(f.Invitation, h, func(i *Invitation) {
-			i.Generation, i.ExpiresAt, i.Status, i.Noted, i.Reminded, i.Delivery = f.Generation, f.To, Pending, false, false, "unsent"
+			i.Generation, i.Begun, i.ExpiresAt = f.Generation, h.At, f.To
+			i.Status, i.Noted, i.Reminded, i.Delivery = Pending, false, false, "unsent"
 		})
 		i, _ := a.invitations.Get(f.Invitation)
 		s, _ := a.byAddress.Get(i.Address) // the one resent is the address's latest again, so that it gets no second one
@@ -303,6 +306,8 @@ func (a Account) evolve(h Happened) State {
 		return a.changedInvitation(f.Invitation, h, func(i *Invitation) { i.Status = Accepted })
 	case events.InvitationExpired:
 		return a.changedInvitation(f.Invitation, h, func(i *Invitation) { i.Noted = true })
+	case events.InvitationLinkRequested:
+		return a.changedInvitation(f.Invitation, h, func(i *Invitation) { i.Asked = h.At })
 	case events.InvitationReminded:
 		return a.changedInvitation(f.Invitation, h, func(i *Invitation) { i.Reminded = i.Reminded || i.Generation == f.Generation })
 	case events.InvitationMailSent:
@@ -320,7 +325,11 @@ func (a Account) evolve(h Happened) State {
 		if f.Pending {
 			status = Pending
 		}
-		return a.withMember(Member{User: f.User, Key: f.Key, Address: f.Address, Grants: f.Grants, By: h.By, Status: status, Since: h.At}, h)
+		by := h.By
+		if i, ok := a.invitations.Get(f.Invitation); ok {
+			by = i.By
+		}
+		return a.withMember(Member{User: f.User, Key: f.Key, Address: f.Address, Grants: f.Grants, By: by, Status: status, Since: h.At}, h)
 	case events.MembershipActivated:
 		return a.changed(f.User, h, func(m *Member) { m.Status = Active })
 	case events.MembershipRoleChanged:
@@ -346,7 +355,7 @@ func (a Account) evolve(h Happened) State {
 	case events.MembershipLeft:
 		return a.changed(f.User, h, func(m *Member) { m.Status = Revoked })
 
-	case events.LogStarted, events.PortalSetUp, events.OperatorKeyAdded, events.InvitationLinkRequested,
+	case events.LogStarted, events.PortalSetUp, events.OperatorKeyAdded,
 		events.UserRegistered, events.UserJoined, events.UserErased, events.PasswordSet, events.SessionStarted,
 		events.SessionEnded, events.AddressClaimed, events.AddressErased, events.SigninAttempted, events.CommandRefused,
 		events.ModulesDeclared, events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,

@@ -8,7 +8,7 @@ import (
 
 // SnapshotFormat is the version of a snapshot's bytes and of what they mean. Whoever changes a state, its bytes, or
 // what a fact does to it, counts it up: then snapshots made before are none.
-const SnapshotFormat = 2
+const SnapshotFormat = 3
 
 // ErrSnapshot: these bytes are no snapshot.
 var ErrSnapshot = errors.New("not a snapshot")
@@ -252,7 +252,9 @@ func (i *Invitation) code(c *coder) {
 	c.grants(&i.Grants)
 	c.actor(&i.By)
 	number(c, &i.Generation)
+	number(c, &i.Begun)
 	number(c, &i.ExpiresAt)
+	number(c, &i.Asked)
 	text(c, &i.Status)
 	c.flag(&i.Noted)
 	c.flag(&i.Reminded)

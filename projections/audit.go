@@ -240,6 +240,10 @@ func (a *auditFold) note(c *Opened, e events.Event) {
 		a.member(f.User, c.Boundary, false)
 	case events.MembershipLeft:
 		a.member(f.User, c.Boundary, false)
+	case events.MembershipExpired:
+		if len(f.Left) == 0 {
+			a.member(f.User, c.Boundary, false)
+		}
 
 	case events.UserRegistered:
 		a.subjects[c.Boundary.ID] = auditSubject{kind: "user", address: f.Address, name: cleanText(f.Profile.Value().Full()),
@@ -284,7 +288,7 @@ func (a *auditFold) note(c *Opened, e events.Event) {
 		events.ModulesDeclared, events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,
 		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
 		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
-		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
+		events.InvitationReminded, events.MembershipActivated, events.MembershipReminded, events.MembershipUserLocked,
 		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked:
 	}
 }
