@@ -22,7 +22,7 @@ const (
 // Invitations is every invitation there ever was, in each account that it invites into (SPEC 2.5 to 2.7, 2.11).
 // Whether one is expired is computed at the moment of asking; the fact that says so changes only what is due.
 func Invitations() Model {
-	return Model{Name: "invitations", Version: 2, Tables: peopleTable + invitationsTable, Apply: applyInvitations}
+	return Model{Name: "invitations", Version: 3, Tables: peopleTable + invitationsTable, Apply: applyInvitations}
 }
 
 const invitationsTable = `
@@ -40,6 +40,9 @@ CREATE TABLE invitation (
 	created_at timestamptz NOT NULL,
 	expires_at timestamptz NOT NULL,
 	expiry_noted boolean NOT NULL, -- invitation.expired has been written for this generation
+	remind_at timestamptz NOT NULL,
+	reminded boolean NOT NULL, -- invitation.reminded has been written for this generation
+	failed_at timestamptz, -- when the log said last that this generation has expired, or that its mail has bounced
 	sent_at timestamptz,
 	delivery text NOT NULL,
 	delivery_reason text,
@@ -51,6 +54,8 @@ CREATE TABLE invitation (
 CREATE INDEX ON invitation (account, created_at, key);
 CREATE INDEX ON invitation (account, created_at, key) WHERE status = 'pending';
 CREATE INDEX ON invitation (expires_at) WHERE status = 'pending' AND NOT expiry_noted;
+CREATE INDEX ON invitation (remind_at, key, account) WHERE status = 'pending' AND NOT reminded;
+CREATE INDEX ON invitation (account, failed_at) WHERE failed_at IS NOT NULL;
 CREATE INDEX ON invitation (address);
 `
 
@@ -64,7 +69,9 @@ type invitationRow struct {
 	generation           uint32
 	createdAt, expiresAt events.Time
 	expiryNoted          bool
-	sentAt               events.Time
+	remindAt             events.Time
+	reminded             bool
+	failedAt, sentAt     events.Time
 	delivery, reason     string
 	inviterType, inviter string
 }
@@ -116,7 +123,7 @@ func (l invitationsFold) fact(c Opened, e events.Event) {
 		invitee, inviter := f.Invitee.Value(), c.By()
 		row := l.list.put(here(f.Invitation), invitationRow{
 			address: f.Address.Any(), name: cleanText(invitee.Full()), email: cleanText(invitee.Email),
-			status: StatusPending, grants: f.Grants, generation: f.Generation, createdAt: c.At, expiresAt: f.ExpiresAt,
+			status: StatusPending, grants: f.Grants, generation: f.Generation, createdAt: c.At, expiresAt: f.ExpiresAt, remindAt: remindAt(c.At, f.ExpiresAt),
 			delivery: deliveryUnsent, inviterType: string(inviter.Type), inviter: inviter.ID,
 		})
 		if f.Invitee.Erased {
@@ -126,6 +133,7 @@ func (l invitationsFold) fact(c Opened, e events.Event) {
 		if r := l.list.edit(here(f.Invitation)); r != nil {
 			r.status, r.generation, r.expiresAt, r.expiryNoted = StatusPending, f.Generation, f.To, false
 			r.delivery, r.reason, r.sentAt = deliveryUnsent, "", 0
+			r.remindAt, r.reminded, r.failedAt = remindAt(c.At, f.To), false, 0
 		}
 	case events.InvitationMailSent:
 		if r := l.delivered(here(f.Invitation), f.Generation, deliverySent, events.Sealed[events.Note]{}); r != nil {
@@ -134,10 +142,16 @@ func (l invitationsFold) fact(c Opened, e events.Event) {
 	case events.InvitationMailDeferred:
 		l.delivered(here(f.Invitation), f.Generation, deliveryDeferred, f.Reason)
 	case events.InvitationMailBounced:
-		l.delivered(here(f.Invitation), f.Generation, deliveryBounced, f.Reason)
+		if r := l.delivered(here(f.Invitation), f.Generation, deliveryBounced, f.Reason); r != nil {
+			r.failedAt = c.At
+		}
+	case events.InvitationReminded:
+		if r := l.list.edit(here(f.Invitation)); r != nil && r.generation == f.Generation {
+			r.reminded = true
+		}
 	case events.InvitationExpired:
 		if r := l.list.edit(here(f.Invitation)); r != nil && r.generation == f.Generation {
-			r.expiryNoted = true
+			r.expiryNoted, r.failedAt = true, c.At
 		}
 	case events.InvitationRevoked:
 		l.become(here(f.Invitation), StatusRevoked)
@@ -169,7 +183,7 @@ func (l invitationsFold) fact(c Opened, e events.Event) {
 		events.ModulesDeclared, events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,
 		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
 		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
-		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
+		events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
 		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked:
 	}
 }
@@ -195,23 +209,24 @@ func (l invitationsFold) become(at place, status string) {
 }
 
 const invitationRowColumns = `t.account, t.key, t.address, coalesce(t.name, ''), coalesce(t.email, ''), t.erased, t.status,
-	t.grants, t.generation, t.created_at, t.expires_at, t.expiry_noted, t.sent_at, t.delivery,
+	t.grants, t.generation, t.created_at, t.expires_at, t.expiry_noted, t.remind_at,
+	t.reminded, t.failed_at, t.sent_at, t.delivery,
 	coalesce(t.delivery_reason, ''), t.inviter_type, coalesce(t.inviter_id, '')`
 
 func scanInvitationRow(row pgx.CollectableRow) (place, invitationRow, error) {
 	var account, key, address pgtype.UUID
 	var r invitationRow
-	var created, expires time.Time
-	var sent *time.Time
+	var created, expires, remind time.Time
+	var sent, failed *time.Time
 	var grants []byte
 	var generation int64
 	err := row.Scan(&account, &key, &address, &r.name, &r.email, &r.erased, &r.status, &grants, &generation, &created,
-		&expires, &r.expiryNoted, &sent, &r.delivery, &r.reason, &r.inviterType, &r.inviter)
+		&expires, &r.expiryNoted, &remind, &r.reminded, &failed, &sent, &r.delivery, &r.reason, &r.inviterType, &r.inviter)
 	if err == nil {
 		err = json.Unmarshal(grants, &r.grants)
 	}
 	r.address, r.createdAt, r.expiresAt, r.sentAt = address.Bytes, events.TimeOf(created), events.TimeOf(expires), eventTime(sent)
-	r.generation = uint32(generation)
+	r.generation, r.remindAt, r.failedAt = uint32(generation), events.TimeOf(remind), eventTime(failed)
 	return place{account.Bytes, key.Bytes}, r, err
 }
 
@@ -221,8 +236,8 @@ func saveInvitationRows(b *pgx.Batch, rows map[place]*invitationRow) error {
 	}
 	var account, key, address, inviter []pgtype.UUID
 	var name, email, status, roles, grants, delivery, reason, inviterType, inviterID []string
-	var erased, noted []bool
-	var created, expires, sent []*time.Time
+	var erased, noted, reminded []bool
+	var created, expires, sent, remind, failed []*time.Time
 	var generation []int64
 	for at, r := range rows {
 		all, err := json.Marshal(r.grants)
@@ -235,27 +250,32 @@ func saveInvitationRows(b *pgx.Batch, rows map[place]*invitationRow) error {
 		roles = append(roles, strings.Join(sumOf(r.grants).roles, listOf))
 		generation, noted = append(generation, int64(r.generation)), append(noted, r.expiryNoted)
 		created, expires, sent = append(created, stdTime(r.createdAt)), append(expires, stdTime(r.expiresAt)), append(sent, stdTime(r.sentAt))
+		remind, reminded, failed = append(remind, stdTime(r.remindAt)), append(reminded, r.reminded), append(failed, stdTime(r.failedAt))
 		delivery, reason = append(delivery, r.delivery), append(reason, r.reason)
 		inviterType, inviterID = append(inviterType, r.inviterType), append(inviterID, r.inviter)
 		inviter = append(inviter, inviterUUID(r.inviterType, r.inviter))
 	}
 	b.Queue(`INSERT INTO invitation (account, key, address, name, email, erased, status, roles, grants, generation,
-			created_at, expires_at, expiry_noted, sent_at, delivery, delivery_reason, inviter_type, inviter_id, inviter)
+			created_at, expires_at, expiry_noted, sent_at, delivery, delivery_reason, inviter_type, inviter_id, inviter,
+			remind_at, reminded, failed_at)
 		SELECT t.account, t.key, t.address, NULLIF(t.name, ''), NULLIF(t.email, ''), t.erased, t.status,
 			string_to_array(t.roles, E'\x1f'), t.grants::jsonb, t.generation, t.created_at, t.expires_at, t.noted,
-			t.sent_at, t.delivery, NULLIF(t.reason, ''), t.inviter_type, NULLIF(t.inviter_id, ''), t.inviter
+			t.sent_at, t.delivery, NULLIF(t.reason, ''), t.inviter_type, NULLIF(t.inviter_id, ''), t.inviter,
+			t.remind_at, t.reminded, t.failed_at
 		FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::boolean[], $7::text[], $8::text[],
 			$9::text[], $10::bigint[], $11::timestamptz[], $12::timestamptz[], $13::boolean[], $14::timestamptz[],
-			$15::text[], $16::text[], $17::text[], $18::text[], $19::uuid[])
+			$15::text[], $16::text[], $17::text[], $18::text[], $19::uuid[], $20::timestamptz[],
+			$21::boolean[], $22::timestamptz[])
 			AS t(account, key, address, name, email, erased, status, roles, grants, generation, created_at, expires_at,
-				noted, sent_at, delivery, reason, inviter_type, inviter_id, inviter)
+				noted, sent_at, delivery, reason, inviter_type, inviter_id, inviter, remind_at, reminded, failed_at)
 		ON CONFLICT (key, account) DO UPDATE SET address = excluded.address, name = excluded.name,
 			email = excluded.email, erased = excluded.erased, status = excluded.status, roles = excluded.roles,
 			grants = excluded.grants, generation = excluded.generation, created_at = excluded.created_at,
 			expires_at = excluded.expires_at, expiry_noted = excluded.expiry_noted, sent_at = excluded.sent_at,
 			delivery = excluded.delivery, delivery_reason = excluded.delivery_reason,
-			inviter_type = excluded.inviter_type, inviter_id = excluded.inviter_id, inviter = excluded.inviter`,
+			inviter_type = excluded.inviter_type, inviter_id = excluded.inviter_id, inviter = excluded.inviter,
+			remind_at = excluded.remind_at, reminded = excluded.reminded, failed_at = excluded.failed_at`,
 		account, key, address, name, email, erased, status, roles, grants, generation, created, expires, noted, sent,
-		delivery, reason, inviterType, inviterID, inviter)
+		delivery, reason, inviterType, inviterID, inviter, remind, reminded, failed)
 	return nil
 }

@@ -64,14 +64,6 @@ type InvitationGrant struct {
 	ValidUntil  *events.Time     `json:"valid_until"`
 }
 
-// DueInvitation is an invitation whose time is up, which no invitation.expired says yet.
-type DueInvitation struct {
-	Account    events.AccountID
-	Invitation events.InvitationID
-	Generation uint32
-	ExpiresAt  time.Time
-}
-
 // InvitationsRead answers a page of an account's invitations from the tables in schema. Rows and position are of one
 // statement: a position in the answer says that everything up to there is in it.
 func InvitationsRead(ctx context.Context, q Querier, schema string, query InvitationsQuery) (InvitationsPage, error) {
@@ -108,28 +100,6 @@ func InvitationRead(ctx context.Context, q Querier, schema string, account event
 		return nil, page.Position, nil
 	}
 	return &page.Items[0], page.Position, nil
-}
-
-// InvitationsDue answers at most limit invitations of any account whose time is up at now and which no
-// invitation.expired of their generation says yet, those that have waited longest first.
-func InvitationsDue(ctx context.Context, q Querier, schema string, now time.Time, limit int) ([]DueInvitation, error) {
-	rows, err := q.Query(ctx, `SELECT account, key, generation, expires_at FROM `+pgx.Identifier{schema, "invitation"}.Sanitize()+`
-		WHERE status = 'pending' AND NOT expiry_noted AND expires_at <= $1 ORDER BY expires_at LIMIT $2`, now, limit)
-	if err != nil {
-		return nil, fmt.Errorf("invitations due: %w", err)
-	}
-	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (DueInvitation, error) {
-		var account, id [16]byte
-		var generation int64
-		var d DueInvitation
-		err := row.Scan(&account, &id, &generation, &d.ExpiresAt)
-		d.Account, d.Invitation, d.Generation, d.ExpiresAt = account, id, uint32(generation), d.ExpiresAt.UTC()
-		return d, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("invitations due: %w", err)
-	}
-	return due, nil
 }
 
 // readInvitations reads the rows that hold in the order of the list; a row of NULLs stands for none, so that the

@@ -64,7 +64,41 @@ func TestInvitationsQueries(t *testing.T) {
 		}
 	}
 	due, err := InvitationsDue(t.Context(), d.Conn, d.schema, now, 4)
-	if err != nil || len(due) != 4 || !slices.IsSortedFunc(due, func(x, y DueInvitation) int { return x.ExpiresAt.Compare(y.ExpiresAt) }) {
+	if err != nil || len(due) != 4 || !slices.IsSortedFunc(due, func(x, y Due) int { return x.At.Compare(y.At) }) {
 		t.Errorf("due: %v, %v", due, err)
+	}
+}
+
+// SPEC 2.13: what a digest lists is what one inviter has in one account that has failed in a time and is open.
+func TestInvitationsFailed(t *testing.T) {
+	d := makeList(t, connectLists(t), Invitations(), "invitations_1")
+	a, b := events.AccountID(named("A")), events.AccountID(named("B"))
+	ann, bob := actorOf("user:ann"), actorOf("user:bob")
+	pos := uint64(0)
+	at := func(account events.AccountID, hour int, by events.Actor, facts ...events.Event) {
+		pos++
+		d.apply(commitOf(pos, events.OfAccount(account), listEpoch.Add(time.Duration(hour)*time.Hour), by, facts...))
+	}
+	invite := func(account events.AccountID, name string, by events.Actor) events.InvitationID {
+		id := events.InvitationID(named(name))
+		at(account, 0, by, events.InvitationCreated{Invitation: id, Address: events.AddressID(named("@" + name)), Generation: 1, ExpiresAt: events.TimeOf(listEpoch.Add(time.Hour))})
+		return id
+	}
+	expired, bounced, later := invite(a, "expired", ann), invite(a, "bounced", ann), invite(a, "later", ann)
+	resent, revoked, others, elsewhere := invite(a, "resent", ann), invite(a, "revoked", ann), invite(a, "others", bob), invite(b, "elsewhere", ann)
+	at(a, 2, actorOf("system:expirer"), events.InvitationExpired{Invitation: expired, Generation: 1}, events.InvitationExpired{Invitation: resent, Generation: 1},
+		events.InvitationExpired{Invitation: revoked, Generation: 1}, events.InvitationExpired{Invitation: others, Generation: 1})
+	at(a, 3, actorOf("system:mailer"), events.InvitationMailBounced{Invitation: bounced, Generation: 1})
+	at(b, 3, actorOf("system:expirer"), events.InvitationExpired{Invitation: elsewhere, Generation: 1})
+	at(a, 3, ann, events.InvitationResent{Invitation: resent, Generation: 2, To: events.TimeOf(listEpoch.Add(50 * time.Hour))}, events.InvitationRevoked{Invitation: revoked})
+	at(a, 5, actorOf("system:expirer"), events.InvitationExpired{Invitation: later, Generation: 1})
+	from, to := listEpoch.Add(2*time.Hour), listEpoch.Add(5*time.Hour)
+	annID := events.UserID(named("ann"))
+	list, all, err := InvitationsFailed(t.Context(), d.Conn, d.schema, a, annID, from, to, 10)
+	if err != nil || all != 2 || !slices.Equal(list, []events.InvitationID{expired, bounced}) {
+		t.Errorf("%v of %d, %v", list, all, err)
+	}
+	if list, all, err = InvitationsFailed(t.Context(), d.Conn, d.schema, a, annID, from, to, 1); err != nil || all != 2 || len(list) != 1 {
+		t.Errorf("%v of %d, %v", list, all, err)
 	}
 }

@@ -41,7 +41,7 @@ const ErasedName = "erased"
 // A commit costs as many rows as its facts are about, however many members an account has; a sign-in or a change
 // of a person costs a row for each account of that person.
 func UserList() Model {
-	return Model{Name: "user_list", Version: 1, Tables: extensions + peopleTable + userListTables, Apply: applyUserList}
+	return Model{Name: "user_list", Version: 2, Tables: extensions + peopleTable + userListTables, Apply: applyUserList}
 }
 
 // extensions are what the search needs. They belong to the database, not to a schema; the lock lets one of several
@@ -77,6 +77,9 @@ CREATE TABLE entry (
 	since timestamptz NOT NULL,
 	expires_at timestamptz,
 	valid_until timestamptz,
+	ends_at timestamptz, -- of a member: the earliest end of a grant
+	warn_at timestamptz, -- when the member is to be warned of one, as long as that has not been done
+	warned_until timestamptz, -- the end that the member was warned of
 	delivery text,
 	delivery_reason text,
 	generation bigint NOT NULL,
@@ -91,6 +94,8 @@ CREATE INDEX ON entry (account, last_sign_in, key);
 CREATE INDEX ON entry (account, since, key);
 CREATE INDEX ON entry (account, status, name_sort, key) WHERE status <> 'active';
 CREATE INDEX ON entry (account, expires_at) WHERE status = 'pending';
+CREATE INDEX ON entry (ends_at) WHERE ends_at IS NOT NULL;
+CREATE INDEX ON entry (warn_at, key, account) WHERE warn_at IS NOT NULL;
 CREATE INDEX ON entry (address) WHERE address IS NOT NULL;
 CREATE INDEX ON entry USING gin (account public.uuid_ops, search public.gin_trgm_ops) WITH (gin_pending_list_limit = 256);
 CREATE TABLE counts (
@@ -112,6 +117,7 @@ type listRow struct {
 	status               string
 	since                events.Time
 	expiresAt            events.Time
+	warnedUntil          events.Time
 	delivery             string
 	deliveryReason       string
 	generation           uint32
@@ -160,23 +166,23 @@ func applyUserList(ctx context.Context, tx pgx.Tx, commits []Opened) error {
 }
 
 const listRowColumns = `t.account, t.key, t.member, t.address, coalesce(t.name, ''), coalesce(t.email, ''), t.erased,
-	t.last_sign_in, t.grants, t.status, t.since, t.expires_at, coalesce(t.delivery, ''), coalesce(t.delivery_reason, ''),
+	t.last_sign_in, t.grants, t.status, t.since, t.expires_at, t.warned_until, coalesce(t.delivery, ''), coalesce(t.delivery_reason, ''),
 	t.generation, coalesce(t.inviter_type, ''), coalesce(t.inviter_id, '')`
 
 func scanListRow(row pgx.CollectableRow) (place, listRow, error) {
 	var account, key, address pgtype.UUID
 	var r listRow
 	var since time.Time
-	var signIn, expires *time.Time
+	var signIn, expires, warned *time.Time
 	var grants []byte
 	var generation int64
 	err := row.Scan(&account, &key, &r.member, &address, &r.name, &r.email, &r.erased, &signIn, &grants, &r.status,
-		&since, &expires, &r.delivery, &r.deliveryReason, &generation, &r.inviterType, &r.inviter)
+		&since, &expires, &warned, &r.delivery, &r.deliveryReason, &generation, &r.inviterType, &r.inviter)
 	if err == nil {
 		err = json.Unmarshal(grants, &r.grants)
 	}
 	r.address, r.lastSignIn, r.since, r.expiresAt = address.Bytes, eventTime(signIn), events.TimeOf(since), eventTime(expires)
-	r.generation = uint32(generation)
+	r.warnedUntil, r.generation = eventTime(warned), uint32(generation)
 	return place{account.Bytes, key.Bytes}, r, err
 }
 
@@ -193,6 +199,7 @@ func saveListRows(b *pgx.Batch, rows map[place]*listRow) error {
 	member, erased := make([]bool, 0, n), make([]bool, 0, n)
 	name, email, search, nameSort, emailSort := make(texts, 0, n), make(texts, 0, n), make(texts, 0, n), make(texts, 0, n), make(texts, 0, n)
 	signIn, since, expires, until := make([]*time.Time, 0, n), make([]*time.Time, 0, n), make([]*time.Time, 0, n), make([]*time.Time, 0, n)
+	ends, warn, warned := make([]*time.Time, 0, n), make([]*time.Time, 0, n), make([]*time.Time, 0, n)
 	roles, permissions, grants, status := make(texts, 0, n), make(texts, 0, n), make(texts, 0, n), make(texts, 0, n)
 	delivery, reason, inviterType, inviterID := make(texts, 0, n), make(texts, 0, n), make(texts, 0, n), make(texts, 0, n)
 	generation := make([]int64, 0, n)
@@ -209,6 +216,7 @@ func saveListRows(b *pgx.Batch, rows map[place]*listRow) error {
 		nameSort, emailSort = append(nameSort, sortText(r.name)), append(emailSort, sortText(r.email))
 		signIn, since = append(signIn, stdTime(r.lastSignIn)), append(since, stdTime(r.since))
 		expires, until = append(expires, stdTime(r.expiresAt)), append(until, stdTime(sum.until))
+		ends, warn, warned = append(ends, stdTime(r.endsAt())), append(warn, stdTime(r.warnAt())), append(warned, stdTime(r.warnedUntil))
 		roles, permissions = append(roles, strings.Join(sum.roles, listOf)), append(permissions, strings.Join(sum.permissions, listOf))
 		grants, status = append(grants, string(all)), append(status, r.status)
 		delivery, reason = append(delivery, r.delivery), append(reason, r.deliveryReason)
@@ -218,20 +226,20 @@ func saveListRows(b *pgx.Batch, rows map[place]*listRow) error {
 	}
 	b.Queue(`INSERT INTO entry (account, key, member, address, name, email, erased, search, name_sort, email_sort,
 			last_sign_in, two_factor, roles, roles_sort, permissions, grants, status, since, expires_at, valid_until,
-			delivery, delivery_reason, generation, inviter_type, inviter_id, inviter)
+			delivery, delivery_reason, generation, inviter_type, inviter_id, inviter, ends_at, warn_at, warned_until)
 		SELECT t.account, t.key, t.member, t.address, NULLIF(t.name, ''), NULLIF(t.email, ''), t.erased,
 			CASE WHEN t.erased THEN '' ELSE t.search END, NULLIF(t.name_sort, ''), NULLIF(t.email_sort, ''),
 			t.last_sign_in, false, string_to_array(t.roles, E'\x1f'), left(replace(t.roles, E'\x1f', ','), 200),
 			string_to_array(t.permissions, E'\x1f'), t.grants::jsonb, t.status, t.since, t.expires_at, t.valid_until,
 			NULLIF(t.delivery, ''), NULLIF(t.delivery_reason, ''), t.generation,
-			NULLIF(t.inviter_type, ''), NULLIF(t.inviter_id, ''), t.inviter
+			NULLIF(t.inviter_type, ''), NULLIF(t.inviter_id, ''), t.inviter, t.ends_at, t.warn_at, t.warned_until
 		FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::uuid[], $5::text[], $6::text[], $7::boolean[], $8::text[],
 			$9::text[], $10::text[], $11::timestamptz[], $12::text[], $13::text[], $14::text[], $15::text[],
 			$16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::text[], $20::text[], $21::bigint[],
-			$22::text[], $23::text[], $24::uuid[])
+			$22::text[], $23::text[], $24::uuid[], $25::timestamptz[], $26::timestamptz[], $27::timestamptz[])
 			AS t(account, key, member, address, name, email, erased, search, name_sort, email_sort, last_sign_in, roles,
 				permissions, grants, status, since, expires_at, valid_until, delivery, delivery_reason, generation,
-				inviter_type, inviter_id, inviter)
+				inviter_type, inviter_id, inviter, ends_at, warn_at, warned_until)
 		ON CONFLICT (key, account) DO UPDATE SET member = excluded.member, address = excluded.address,
 			name = excluded.name, email = excluded.email, erased = excluded.erased, search = excluded.search,
 			name_sort = excluded.name_sort, email_sort = excluded.email_sort, last_sign_in = excluded.last_sign_in,
@@ -239,9 +247,10 @@ func saveListRows(b *pgx.Batch, rows map[place]*listRow) error {
 			permissions = excluded.permissions, grants = excluded.grants, status = excluded.status,
 			since = excluded.since, expires_at = excluded.expires_at, valid_until = excluded.valid_until,
 			delivery = excluded.delivery, delivery_reason = excluded.delivery_reason, generation = excluded.generation,
-			inviter_type = excluded.inviter_type, inviter_id = excluded.inviter_id, inviter = excluded.inviter`,
+			inviter_type = excluded.inviter_type, inviter_id = excluded.inviter_id, inviter = excluded.inviter, ends_at = excluded.ends_at, warn_at = excluded.warn_at,
+			warned_until = excluded.warned_until`,
 		account, key, member, address, name, email, erased, search, nameSort, emailSort, signIn, roles, permissions,
-		grants, status, since, expires, until, delivery, reason, generation, inviterType, inviterID, inviter)
+		grants, status, since, expires, until, delivery, reason, generation, inviterType, inviterID, inviter, ends, warn, warned)
 	return nil
 }
 

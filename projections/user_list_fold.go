@@ -69,10 +69,22 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 		if r := l.entries.edit(here(f.User.Any())); r != nil {
 			r.grants = f.To
 		}
-	case events.MembershipSuspended:
-		l.become(here(f.User.Any()), StatusSuspended)
+	case events.MembershipExpired:
+		switch r := l.entries.edit(here(f.User.Any())); {
+		case r == nil:
+		case len(f.Left) == 0: // what it gave is shown as of every membership that has ended
+			r.status = StatusRevoked
+		default:
+			r.grants = f.Left
+		}
+	case events.MembershipReminded:
+		if r := l.entries.edit(here(f.User.Any())); r != nil {
+			r.warnedUntil = f.Until
+		}
 	case events.MembershipActivated:
 		l.become(here(f.User.Any()), StatusActive)
+	case events.MembershipSuspended:
+		l.become(here(f.User.Any()), StatusSuspended)
 	case events.MembershipReactivated:
 		l.become(here(f.User.Any()), StatusActive)
 	case events.MembershipRevoked:
@@ -104,8 +116,8 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 		events.ModulesDeclared, events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,
 		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
 		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
-		events.InvitationReminded, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
-		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked:
+		events.InvitationReminded, events.UserLocked, events.UserUnlocked,
+		events.MembershipUserLocked, events.MembershipUserUnlocked: // they sign in nowhere; what the account gave them stays
 	}
 }
 

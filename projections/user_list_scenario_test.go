@@ -22,7 +22,7 @@ var updateLists = flag.Bool("update-lists", false, "write what the user list and
 //	+ fact …                                                     one more fact of the same commit
 //	& boundary actor fact …                                      one more commit of the same batch
 //	wait 8d                                                      time passes, beside the minute before each commit
-//	users A, invitations A, due                                  a question; lines with "|" are its answer
+//	users A, invitations A, due, clock                           a question; lines with "|" are its answer
 //	# a comment
 //
 // Whatever has been erased by the end, the whole scenario is applied again as a rebuild would read it, commit by
@@ -111,10 +111,12 @@ func (s *scenario) fact(t *testing.T, name string, f map[string]string) events.E
 		return events.InvitationAccepted{Invitation: invitation, User: user}
 	case "invitation.expired":
 		return events.InvitationExpired{Invitation: invitation, Generation: generation}
+	case "invitation.reminded":
+		return events.InvitationReminded{Invitation: invitation, Generation: generation}
 	case "invitation.link_requested":
 		return events.InvitationLinkRequested{Invitation: invitation, Generation: generation}
 	case "membership.granted":
-		g := events.MembershipGranted{User: user, Grants: s.grants(f)}
+		g := events.MembershipGranted{User: user, Grants: s.grants(f), Pending: f["pending"] != ""}
 		if f["id"] != "" {
 			g.Invitation = invitation
 		}
@@ -129,6 +131,19 @@ func (s *scenario) fact(t *testing.T, name string, f map[string]string) events.E
 		return events.MembershipRevoked{User: user}
 	case "membership.left":
 		return events.MembershipLeft{User: user}
+	case "membership.expired":
+		if f["roles"] != "" {
+			return events.MembershipExpired{User: user, Left: s.grants(f)}
+		}
+		return events.MembershipExpired{User: user}
+	case "membership.reminded":
+		return events.MembershipReminded{User: user, Until: s.in(f, "until")}
+	case "membership.activated":
+		return events.MembershipActivated{User: user}
+	case "membership.user_locked":
+		return events.MembershipUserLocked{User: user}
+	case "membership.user_unlocked":
+		return events.MembershipUserUnlocked{User: user}
 	case "user.registered":
 		return events.UserRegistered{Email: sealedFor(s, f["user"], events.Email{Email: f["email"]}),
 			Profile: sealedFor(s, f["user"], events.PersonName{First: f["name"], Last: f["last"]})}
@@ -199,7 +214,7 @@ func (s *scenario) run(t *testing.T, lines []string, do func([]Opened), ask func
 		case "+":
 			c := &batch[len(batch)-1]
 			c.Facts = append(c.Facts, s.fact(t, words[1], s.fields(words[2:])))
-		case "users", "invitations", "due":
+		case "users", "invitations", "due", "clock":
 			flush()
 			out = append(append(out, line), ask(words)...)
 			continue
@@ -341,8 +356,42 @@ func answer(users, invitations listDB, words []string, now time.Time) (out []str
 			invitations.Fatal(err)
 		}
 		for _, d := range due {
-			out = append(out, fmt.Sprintf("| due gen=%d expired=%s", d.Generation, since(&d.ExpiresAt)))
+			out = append(out, fmt.Sprintf("| due gen=%d expired=%s", d.Generation, since(&d.At)))
+		}
+	case "clock":
+		out = clock(users, invitations, now)
+	}
+	return out
+}
+
+// clock asks for all else that the clock says, two at a time.
+func clock(users, invitations listDB, now time.Time) (out []string) {
+	ended, err := MembershipsEnded(users.Context(), users.Conn, users.schema, now, 10)
+	if err != nil {
+		users.Fatal(err)
+	}
+	for _, d := range ended {
+		out = append(out, "| ended since="+since(&d.At))
+	}
+	all := func(what string, next func(after Due) ([]Due, error)) {
+		for after := (Due{}); ; {
+			page, err := next(after)
+			if err != nil {
+				users.Fatal(err)
+			}
+			for _, d := range page {
+				out, after = append(out, fmt.Sprintf("| %s gen=%d since=%s", what, d.Generation, since(&d.At))), d
+			}
+			if len(page) < 2 {
+				return
+			}
 		}
 	}
+	all("warn", func(after Due) ([]Due, error) {
+		return MembershipsToWarn(users.Context(), users.Conn, users.schema, now, after, 2)
+	})
+	all("remind", func(after Due) ([]Due, error) {
+		return InvitationsToRemind(invitations.Context(), invitations.Conn, invitations.schema, now, after, 2)
+	})
 	return out
 }

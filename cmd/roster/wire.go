@@ -78,13 +78,24 @@ func (r readModels) OfAddress(ctx context.Context, address events.AddressID) ([]
 	return found, err
 }
 
-// Due lists invitations whose validity has passed and of which the log has not been told.
-func (r readModels) Due(ctx context.Context, now time.Time, limit int) (due []projections.DueInvitation, err error) {
-	err = r.models.Query(ctx, "invitations", func(ctx context.Context, schema string, q projections.Querier) error {
-		due, err = projections.InvitationsDue(ctx, q, schema, now, limit)
-		return err
-	})
-	return due, err
+// due asks a read model for what has ended and of which the log has not been told.
+func (r readModels) due(model string, read func(context.Context, projections.Querier, string, time.Time, int) ([]projections.Due, error)) func(context.Context, time.Time, int) ([]projections.Due, error) {
+	return func(ctx context.Context, now time.Time, limit int) (due []projections.Due, err error) {
+		err = r.models.Query(ctx, model, func(ctx context.Context, schema string, q projections.Querier) error {
+			due, err = read(ctx, q, schema, now, limit)
+			return err
+		})
+		return due, err
+	}
+}
+
+// dueAfter asks a read model for a page of what somebody is to be told of.
+func (r readModels) dueAfter(model string, read func(context.Context, projections.Querier, string, time.Time, projections.Due, int) ([]projections.Due, error)) func(context.Context, time.Time, projections.Due, int) ([]projections.Due, error) {
+	return func(ctx context.Context, now time.Time, after projections.Due, limit int) ([]projections.Due, error) {
+		return r.due(model, func(ctx context.Context, q projections.Querier, schema string, now time.Time, limit int) ([]projections.Due, error) {
+			return read(ctx, q, schema, now, after, limit)
+		})(ctx, now, limit)
+	}
 }
 
 // PendingIn lists the pending invitations into an account, as of a position of the log at least.
@@ -147,7 +158,9 @@ func (p *program) send(ctx context.Context, m mailer.Mail) error {
 
 func (p *program) expirer() *expirer.Expirer {
 	models := readModels{p}
-	return expirer.New(expirer.Config{App: p.app, Due: models.Due, PendingIn: models.PendingIn, Feed: p.feed, Lease: p.lease, Logger: p.logger})
+	return expirer.New(expirer.Config{App: p.app, Due: models.due("invitations", projections.InvitationsDue), Ended: models.due("user_list", projections.MembershipsEnded),
+		ToWarn: models.dueAfter("user_list", projections.MembershipsToWarn), ToRemind: models.dueAfter("invitations", projections.InvitationsToRemind),
+		PendingIn: models.PendingIn, Feed: p.feed, Lease: p.lease, Logger: p.logger})
 }
 
 // finishErasures finishes what the feed tells of erasures, in one process at a time.

@@ -31,7 +31,13 @@ type Config struct {
 	App *handlers.App
 	// Due answers at most limit invitations whose time is up and of which the log does not say so, as
 	// projections.InvitationsDue does. What it answers may be out of date: the commands decide.
-	Due func(ctx context.Context, now time.Time, limit int) ([]projections.DueInvitation, error)
+	Due func(ctx context.Context, now time.Time, limit int) ([]projections.Due, error)
+	// Ended answers members with a grant that has ended, as projections.MembershipsEnded does; nil: their ends get no
+	// event.
+	Ended func(ctx context.Context, now time.Time, limit int) ([]projections.Due, error)
+	// ToWarn and ToRemind answer members and invitees who are to be told that time runs out, behind one that was
+	// answered before, as projections.MembershipsToWarn and InvitationsToRemind do; nil: nobody is told.
+	ToWarn, ToRemind func(ctx context.Context, now time.Time, after projections.Due, limit int) ([]projections.Due, error)
 	// PendingIn answers the pending invitations into an account and the accounts below it, as of a position of the
 	// log at least: it waits until it knows so much, or until ctx ends. What it answers may be out of date, too.
 	PendingIn func(ctx context.Context, account events.AccountID, position uint64) ([]Invitation, error)
@@ -57,14 +63,17 @@ const (
 )
 
 // Expirer issues the commands.
-type Expirer struct{ Config }
+type Expirer struct {
+	Config
+	warned, reminded sweep
+}
 
 // New makes an Expirer.
 func New(c Config) *Expirer {
 	if c.Every <= 0 {
 		c.Every = time.Second
 	}
-	return &Expirer{c}
+	return &Expirer{Config: c}
 }
 
 // Run works whenever this process holds the role "expirer", until ctx ends; then it returns nil.
@@ -91,7 +100,7 @@ func (e *Expirer) Serve(ctx context.Context) error {
 		if e.Feed == nil || e.PendingIn == nil {
 			return
 		}
-		filter := []string{"*.*.membership.role_changed", "*.*.membership.suspended", "*.*.membership.revoked", "*.*.membership.left"}
+		filter := []string{"*.*.membership.role_changed", "*.*.membership.suspended", "*.*.membership.revoked", "*.*.membership.left", "*.*.membership.expired"}
 		stop(e.Feed.Subscribe(ctx, Durable, filter, e.heard))
 	}()
 	failures := 0
@@ -111,15 +120,35 @@ func (e *Expirer) Serve(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// Expire issues ExpireInvitation for what is due now.
+// Expire issues the commands for what is due now. One kind that fails keeps none of the others waiting.
 func (e *Expirer) Expire(ctx context.Context) error {
-	due, err := e.Due(ctx, e.App.Now().Std(), page)
+	now := e.App.Now().Std()
+	return errors.Join(
+		e.end(ctx, now, e.Due, func(d projections.Due) domain.Command {
+			return domain.ExpireInvitation{Account: d.Account, Invitation: events.InvitationID(d.Key), Generation: d.Generation}
+		}),
+		e.end(ctx, now, e.Ended, func(d projections.Due) domain.Command {
+			return domain.ExpireMembership{Account: d.Account, User: events.UserID(d.Key)}
+		}),
+		e.tell(ctx, now, e.ToWarn, &e.warned, func(d projections.Due) domain.Command {
+			return domain.WarnMembership{Account: d.Account, User: events.UserID(d.Key)}
+		}),
+		e.tell(ctx, now, e.ToRemind, &e.reminded, func(d projections.Due) domain.Command {
+			return domain.RemindInvitee{Account: d.Account, Invitation: events.InvitationID(d.Key), Generation: d.Generation}
+		}))
+}
+
+// end issues a command for each thing that has ended. It is due until the log says so.
+func (e *Expirer) end(ctx context.Context, now time.Time, due func(context.Context, time.Time, int) ([]projections.Due, error), command func(projections.Due) domain.Command) error {
+	if due == nil {
+		return nil
+	}
+	list, err := due(ctx, now, page)
 	if err != nil {
 		return err
 	}
-	for _, d := range due {
-		err := e.do(ctx, "", domain.ExpireInvitation{Account: d.Account, Invitation: d.Invitation, Generation: d.Generation})
-		if err != nil {
+	for _, d := range list {
+		if err := e.do(ctx, "", command(d)); err != nil {
 			return err
 		}
 	}

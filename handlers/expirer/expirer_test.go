@@ -34,20 +34,30 @@ func start(t *testing.T, pendingIn func(context.Context, events.AccountID, uint6
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	models := projections.New(pool, i.Log, sealer.Opener{Sealer: i.Sealer}, feedtest.Quiet(), projections.Invitations())
+	models := projections.New(pool, i.Log, sealer.Opener{Sealer: i.Sealer}, feedtest.Quiet(), projections.Invitations(), projections.UserList())
 	if err := models.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	feedtest.Go(t, models.Run)
 	i.Publish()
-	due := func(ctx context.Context, now time.Time, limit int) (due []projections.DueInvitation, err error) {
-		err = models.Query(ctx, "invitations", func(ctx context.Context, schema string, q projections.Querier) error {
-			due, err = projections.InvitationsDue(ctx, q, schema, now, limit)
-			return err
-		})
-		return due, err
+	after := func(model string, read func(context.Context, projections.Querier, string, time.Time, projections.Due, int) ([]projections.Due, error)) func(context.Context, time.Time, projections.Due, int) ([]projections.Due, error) {
+		return func(ctx context.Context, now time.Time, after projections.Due, limit int) (due []projections.Due, err error) {
+			err = models.Query(ctx, model, func(ctx context.Context, schema string, q projections.Querier) error {
+				due, err = read(ctx, q, schema, now, after, limit)
+				return err
+			})
+			return due, err
+		}
 	}
-	e := expirer.New(expirer.Config{App: i.App, Due: due, Feed: i.Feed, PendingIn: pendingIn, Lease: lease.New(pool, feedtest.Quiet()),
+	due := func(model string, read func(context.Context, projections.Querier, string, time.Time, int) ([]projections.Due, error)) func(context.Context, time.Time, int) ([]projections.Due, error) {
+		return func(ctx context.Context, now time.Time, limit int) ([]projections.Due, error) {
+			return after(model, func(ctx context.Context, q projections.Querier, schema string, now time.Time, _ projections.Due, limit int) ([]projections.Due, error) {
+				return read(ctx, q, schema, now, limit)
+			})(ctx, now, projections.Due{}, limit)
+		}
+	}
+	e := expirer.New(expirer.Config{App: i.App, Due: due("invitations", projections.InvitationsDue), Ended: due("user_list", projections.MembershipsEnded),
+		ToWarn: after("user_list", projections.MembershipsToWarn), ToRemind: after("invitations", projections.InvitationsToRemind), Feed: i.Feed, PendingIn: pendingIn, Lease: lease.New(pool, feedtest.Quiet()),
 		Logger: feedtest.Quiet(), Every: 20 * time.Millisecond})
 	feedtest.Go(t, e.Run)
 	return i
@@ -148,5 +158,75 @@ func TestWhatNobodyMayGrantAnyMoreIsRevoked(t *testing.T) {
 	}
 	if byUs != theirs-1000 {
 		t.Errorf("%d by the expirer", byUs)
+	}
+}
+
+// count is how many facts of a kind there are.
+func count[F events.Event](i *feedtest.Instance) (n int) {
+	for _, f := range i.All() {
+		if _, ok := f.(F); ok {
+			n++
+		}
+	}
+	return n
+}
+
+// SPEC 3.10: a temporary member is warned a day before, and the end is an event within seconds.
+func TestTemporaryAccessIsWarnedOfAndEnds(t *testing.T) {
+	i := start(t, nil)
+	user, _ := i.Join("grace@guests.example", "Grace", "Hopper")
+	until := i.App.Now().Add(10 * 24 * time.Hour)
+	i.Do(i.ByOwner(), domain.ChangeRole{Account: i.Account, User: user, Grants: []events.Grant{{Roles: []string{domain.Viewer}, Until: until}}})
+	member := func() domain.Member {
+		a, _, err := i.App.Account(t.Context(), i.Account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, _ := a.Member(user)
+		return m
+	}
+	i.Later(8 * 24 * time.Hour)
+	i.Join("alan@guests.example", "Alan", "Turing") // and somebody without an end
+	if member().Warned != 0 {
+		t.Error("warned two days before")
+	}
+	i.Later(25 * time.Hour)
+	feedtest.Eventually(t, "a warning", func() bool {
+		i.Later(20 * time.Second) // the read models may be behind at first, and then everything is looked through again
+		return member().Warned == until
+	})
+	if member().Status != domain.Active {
+		t.Errorf("%+v", member())
+	}
+	i.Later(24 * time.Hour)
+	feedtest.Eventually(t, "an end", func() bool { return member().Status == domain.Revoked })
+	if w, e := count[events.MembershipReminded](i), count[events.MembershipExpired](i); w != 1 || e != 1 {
+		t.Errorf("%d warnings, %d ends", w, e)
+	}
+}
+
+// SPEC 2.13: an invitee is reminded once before the link expires, and not where the policy has switched it off: then
+// nobody asks again and again.
+func TestInviteesAreReminded(t *testing.T) {
+	i := start(t, nil)
+	ids := i.Invite("a@guests.example", "b@guests.example")
+	i.Later(5 * 24 * time.Hour)
+	later := i.Invite("c@guests.example")[0]
+	i.Later(25 * time.Hour)
+	for _, id := range ids {
+		feedtest.Eventually(t, "a reminder", func() bool {
+			i.Later(20 * time.Second) // the read models may be behind at first, and then everything is looked through again
+			return invitation(t, i, id).Reminded
+		})
+	}
+	off := false
+	i.Do(i.ByOwner(), domain.ChangePolicy{Account: i.Account, Policy: events.Policy{Reminders: &off}})
+	i.Later(5 * 24 * time.Hour)
+	for _, id := range ids {
+		feedtest.Eventually(t, "an end", func() bool { return invitation(t, i, id).Noted })
+	}
+	time.Sleep(200 * time.Millisecond) // it has looked some times
+	if n := count[events.InvitationReminded](i); n != 2 || invitation(t, i, later).Reminded {
+		t.Errorf("%d reminders", n)
 	}
 }
