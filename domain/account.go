@@ -169,6 +169,22 @@ func (a Account) Owners(at events.Time) int {
 	return n
 }
 
+// ActiveOwners are at most so many of those who count.
+func (a Account) ActiveOwners(at events.Time, most int) (list []events.UserID) {
+	for _, m := range a.members.All() {
+		if len(list) == most {
+			break
+		}
+		if a.counts(m, at) {
+			list = append(list, m.User)
+		}
+	}
+	return list
+}
+
+// Protects says whether grants have the role whose holders are the account's owners.
+func (a Account) Protects(grants []events.Grant) bool { return a.protects(grants) }
+
 // counts says whether a membership counts as an owner at a moment.
 func (a Account) counts(m Member, at events.Time) bool {
 	from, ok := a.owns(m)

@@ -24,9 +24,22 @@ func (a Account) withContact(id events.ContactID, box events.Box, roles []string
 // Contact answers a contact of the account.
 func (a Account) Contact(id events.ContactID) (Contact, bool) { return a.contacts.Get(id) }
 
+// ContactsFor are the contacts of the account that have a role.
+func (a Account) ContactsFor(role string) (list []Contact) {
+	for _, c := range a.contacts.All() {
+		if slices.Contains(c.Roles, role) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// SecurityContact is the role of the contacts that Roster itself mails, when the owners of the account change.
+const SecurityContact = "security"
+
 // ContactRoles are what contacts can be for (SPEC 1.5); the portal profile says which of them there are.
 func ContactRoles() []string {
-	return []string{"billing", "technical", "security", "legal", "contractual", "marketing"}
+	return []string{"billing", "technical", SecurityContact, "legal", "contractual", "marketing"}
 }
 
 const maxContacts = 1000

@@ -173,6 +173,23 @@ func inDomain(domain, allowed string) bool {
 	return domain == allowed
 }
 
+// AskRules leaves what applies in an account in the place given. It asks nobody's permission: Roster itself goes by it.
+func AskRules(account events.AccountID, into *Rules) Command { return askRules{account, into} }
+
+type askRules struct {
+	account events.AccountID
+	into    *Rules
+}
+
+func (c askRules) Name() string { return "AskRules" }
+
+func (c askRules) Home(_ Issued) events.Boundary { return events.OfAccount(c.account) }
+
+func (c askRules) Decide(w *World, _ Issued) error {
+	*c.into = w.Policy(c.account)
+	return nil
+}
+
 // AskPolicy leaves an account's own policy, and what applies there, in the places given.
 func AskPolicy(account events.AccountID, own *events.Policy, rules *Rules, version *uint64) Command {
 	return askPolicy{MayIn{Account: account, Permission: PolicyRead}, own, rules, version}

@@ -122,6 +122,24 @@ func (r readModels) PendingIn(ctx context.Context, account events.AccountID, pos
 	}
 }
 
+// Failed lists the open invitations of somebody that have expired or bounced, as of all that has been acknowledged.
+func (r readModels) Failed(ctx context.Context, account events.AccountID, inviter events.UserID, from, to time.Time, limit int) (list []events.InvitationID, all int, err error) {
+	last, err := r.app.Last(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := r.models.WaitFor(ctx, "invitations", last); err != nil {
+		return nil, 0, err
+	}
+	err = r.models.Query(ctx, "invitations", func(ctx context.Context, schema string, q projections.Querier) error {
+		list, all, err = projections.InvitationsFailed(ctx, q, schema, account, inviter, from, to, limit)
+		return err
+	})
+	return list, all, err
+}
+
 // startFeed makes the publisher of the feed and those who react to it.
 func (p *program) startFeed(context.Context) error {
 	publisher := feed.New(feed.Config{Source: p.log, Opener: p.sealer, Stream: p.feed, Lease: p.lease, PublicURL: p.options.PublicURL, Logger: p.logger})
@@ -138,8 +156,12 @@ func (p *program) startFeed(context.Context) error {
 }
 
 func (p *program) mailer() (*mailer.Mailer, error) {
-	return mailer.New(mailer.Config{App: p.app, Feed: p.feed, Outbox: outbox.New(p.pool), Sender: mailer.SenderFunc(p.send), Links: p.links(),
-		Lease: p.lease, PublicURL: p.options.PublicURL, PortalName: p.options.PortalName, From: p.options.MailFrom, Logger: p.logger})
+	c := mailer.Config{App: p.app, Feed: p.feed, Outbox: outbox.New(p.pool), Sender: mailer.SenderFunc(p.send), Links: p.links(),
+		Lease: p.lease, PublicURL: p.options.PublicURL, PortalName: p.options.PortalName, From: p.options.MailFrom, Logger: p.logger}
+	if p.models != nil {
+		c.Failed = readModels{p}.Failed
+	}
+	return mailer.New(c)
 }
 
 // send hands a mail to the mail server or the inbox.

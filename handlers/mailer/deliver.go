@@ -85,7 +85,7 @@ func (m *Mailer) hold(ctx context.Context, r Row) (held context.Context, stop fu
 
 // attempt sends the mail of a row and notes what became of it. An error says that this is still to be done.
 func (m *Mailer) attempt(ctx context.Context, r Row) error {
-	if r.Accepted || m.tookIt(r.Event) {
+	if r.Accepted || m.tookIt(r.message()) {
 		return m.sent(ctx, r)
 	}
 	mail, settled, err := m.letter(ctx, r)
@@ -122,24 +122,27 @@ func (m *Mailer) send(ctx context.Context, mail Mail) error {
 // sent notes that the server has accepted the mail: in the outbox and in the log, either of which suffices to not
 // send it again. It does so even when we are told to stop; and should both be away, this process remembers.
 func (m *Mailer) sent(ctx context.Context, r Row) error {
-	m.remember(r.Event, true)
+	m.remember(r.message(), true)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wrapUp)
 	defer cancel()
 	accepted := error(nil)
 	if !r.Accepted {
 		accepted = m.Outbox.Accept(ctx, r)
 	}
-	if err := m.note(ctx, r, domain.NoteMail{Outcome: "sent", Message: r.Event + "@" + m.host}); err != nil {
+	if err := m.note(ctx, r, domain.NoteMail{Outcome: "sent", Message: r.message() + "@" + m.host}); err != nil {
 		return errors.Join(accepted, err)
 	}
 	if err := m.Outbox.Done(ctx, r, m.now(), "sent"); err != nil {
 		return err
 	}
-	m.remember(r.Event, false)
+	m.remember(r.message(), false)
 	return nil
 }
 
 func (m *Mailer) bounced(ctx context.Context, r Row, reason string) error {
+	if !r.Mail.invites() {
+		m.Logger.Warn("a mail has bounced", "event", r.Event, "mail", r.Mail)
+	}
 	if err := m.note(ctx, r, domain.NoteMail{Outcome: "bounced", Reason: reason}); err != nil {
 		return err
 	}
@@ -176,19 +179,19 @@ func (m *Mailer) note(ctx context.Context, r Row, n domain.NoteMail) error {
 	return err
 }
 
-func (m *Mailer) tookIt(event string) bool {
+func (m *Mailer) tookIt(message string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.took[event]
+	return m.took[message]
 }
 
-func (m *Mailer) remember(event string, took bool) {
+func (m *Mailer) remember(message string, took bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if took {
-		m.took[event] = true
+		m.took[message] = true
 	} else {
-		delete(m.took, event)
+		delete(m.took, message)
 	}
 }
 
@@ -206,8 +209,8 @@ func (m *Mailer) look(ctx context.Context, r Row) (look domain.LookedAt, settled
 		return look, "other_account", nil
 	case refusal != nil:
 		return look, string(refusal.Code), nil
-	case look.Invitation.Delivery == "sent", look.Invitation.Delivery == "bounced":
-		return look, look.Invitation.Delivery, nil // by us, before we could note it here
+	case look.Invitation.Delivery == "sent" && r.Mail == MailInvitation, look.Invitation.Delivery == "bounced":
+		return look, look.Invitation.Delivery, nil // by us, before we could note it here; and nobody is reminded at an address that bounces
 	}
 	return look, "", nil
 }

@@ -215,7 +215,7 @@ func (p *post) settled(rows int) {
 
 func (p *post) outcomes() map[string]int {
 	p.t.Helper()
-	rows, err := p.pool.Query(p.t.Context(), `SELECT outcome, count(*) FROM roster.outbox GROUP BY outcome`)
+	rows, err := p.pool.Query(p.t.Context(), `SELECT outcome, count(*) FROM roster.outbox WHERE done_at IS NOT NULL GROUP BY outcome`)
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 
-	"roster/domain"
 	"roster/events"
 	"roster/handlers/mailer/compose"
 )
@@ -23,6 +22,33 @@ func hostOf(address string) (string, error) {
 // letter writes the mail of a row, or answers the reason for which it is not sent any more. People are named by what
 // the sealed boxes in the states hold now.
 func (m *Mailer) letter(ctx context.Context, r Row) (mail Mail, settled string, err error) {
+	switch r.Mail {
+	case MailInvitation, MailReminder:
+		return m.invitation(ctx, r)
+	case MailLinkRequested:
+		return m.linkRequested(ctx, r)
+	case MailDigest:
+		return m.digest(ctx, r)
+	case MailAccessEnds:
+		return m.accessEnds(ctx, r)
+	case MailOwnerWon, MailOwnerLost:
+		return m.ownerChanged(ctx, r)
+	}
+	return mail, "unknown", nil
+}
+
+// written is a mail as it was composed.
+func (m *Mailer) written(r Row, to compose.Person, write func() (subject, text, html string, err error)) (mail Mail, settled string, err error) {
+	mail = Mail{ID: r.message(), To: to.Email, ToName: to.Name, From: m.From, FromName: m.PortalName}
+	if mail.Subject, mail.Text, mail.HTML, err = write(); err != nil {
+		m.Logger.Error("a mail cannot be written", "event", r.Event, "mail", r.Mail, "err", err)
+		return mail, "", &Deferred{"the mail cannot be written: a fault of this program"}
+	}
+	return mail, "", nil
+}
+
+// invitation is the mail to the invitee.
+func (m *Mailer) invitation(ctx context.Context, r Row) (mail Mail, settled string, err error) {
 	look, settled, err := m.look(ctx, r)
 	if err != nil || settled != "" {
 		return mail, settled, err
@@ -37,19 +63,17 @@ func (m *Mailer) letter(ctx context.Context, r Row) (mail Mail, settled string, 
 		Invitee:   compose.Person{Name: invitee.Full(), Email: invitee.Email},
 		ExpiresAt: look.Invitation.ExpiresAt.Std(),
 		Resent:    r.Generation > 1,
+		Reminder:  r.Mail == MailReminder,
 	}
 	for _, a := range look.Accounts {
 		in.Grants = append(in.Grants, compose.Grant{Account: a.Name, Roles: labels(a.Grants)})
 	}
-	if in.InviterName, in.InviterEmail, err = m.inviter(ctx, look.Invitation); err != nil {
+	inviter, err := m.user(ctx, look.Invitation.By.User())
+	if err != nil {
 		return mail, "", err
 	}
-	mail = Mail{ID: r.Event, To: invitee.Email, ToName: in.Invitee.Name, From: m.From, FromName: m.PortalName}
-	if mail.Subject, mail.Text, mail.HTML, err = compose.Compose(in); err != nil {
-		m.Logger.Error("a mail cannot be written", "event", r.Event, "err", err)
-		return mail, "", &Deferred{"the mail cannot be written: a fault of this program"}
-	}
-	return mail, "", nil
+	in.InviterName, in.InviterEmail = inviter.Name, inviter.Email
+	return m.written(r, in.Invitee, func() (string, string, string, error) { return compose.Compose(in) })
 }
 
 func erasedIf(erased bool) string {
@@ -59,22 +83,21 @@ func erasedIf(erased bool) string {
 	return ""
 }
 
-// inviter answers name and address of the user who invited; nothing for an operator, and for who has been erased.
-func (m *Mailer) inviter(ctx context.Context, i domain.Invitation) (name, email string, err error) {
-	id := i.By.User()
+// user answers name and address of a user; nothing for nobody, and for who has been erased.
+func (m *Mailer) user(ctx context.Context, id events.UserID) (p compose.Person, err error) {
 	if id.IsZero() {
-		return "", "", nil
+		return p, nil
 	}
 	u, _, err := m.App.User(ctx, id)
-	if err != nil {
-		return "", "", err
+	if err != nil || !u.Registered || u.Erased {
+		return p, err
 	}
 	profile, _, err := open[events.PersonName](ctx, m.App, events.OfUser(id), events.UserRegistered{}, "profile", u.Profile)
 	if err != nil {
-		return "", "", err
+		return p, err
 	}
 	address, _, err := open[events.Email](ctx, m.App, events.OfUser(id), events.UserRegistered{}, "email", u.Email)
-	return profile.Full(), address.Email, err
+	return compose.Person{Name: profile.Full(), Email: address.Email}, err
 }
 
 // labels are the roles that grants give as people read them, and extra permissions as they are.

@@ -7,7 +7,6 @@ package mailer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,15 +33,43 @@ type Feed interface {
 // Row is one mail to one recipient: it stands in the outbox until it is known what became of it. It holds nothing
 // personal.
 type Row struct {
-	Event      string // id of the event that it is sent for
+	Event      string // id of the event that it is sent for; of a digest, the day
 	Target     string // which of the event's recipients
+	Mail       Kind
+	Recipient  events.AnyID // the user or contact who gets it; zero for an invitee
+	Subject    events.AnyID // the member whom it is about, if any
 	Account    events.AccountID
 	Invitation events.InvitationID
 	Generation uint32
-	Since      time.Time // when the event was seen first
+	Since      time.Time // when it is due first
 	Attempts   int       // that were deferred
 	Accepted   bool      // the mail server has it, and that may not have been reported yet
 	Claim      events.AnyID
+}
+
+// Kind says which mail a row is.
+type Kind string
+
+// The mails.
+const (
+	MailInvitation    Kind = "invitation"     // to the invitee (SPEC 2.3)
+	MailReminder      Kind = "reminder"       // the same before it expires (SPEC 2.13)
+	MailLinkRequested Kind = "link_requested" // to whoever may send a new link (SPEC 2.12)
+	MailDigest        Kind = "digest"         // to the inviter, of what has failed on a day (SPEC 2.13)
+	MailAccessEnds    Kind = "access_ends"    // to the member, and to whoever granted it (SPEC 3.10)
+	MailOwnerWon      Kind = "owner_won"      // to a security contact (SPEC 1.5)
+	MailOwnerLost     Kind = "owner_lost"     // to a security contact (SPEC 1.5)
+)
+
+// invites says that the mail is one to an invitee, of which the log is told what became.
+func (k Kind) invites() bool { return k == MailInvitation || k == MailReminder }
+
+// message is the left side of the mail's Message-ID, the same at every attempt.
+func (r Row) message() string {
+	if r.Mail.invites() {
+		return r.Event
+	}
+	return r.Event + "." + r.Target
 }
 
 // Outbox keeps rows. All its times are those that it is told. What it answers to is durable.
@@ -89,6 +116,9 @@ type Config struct {
 	Links  Links
 	Lease  Lease
 	Logger *slog.Logger
+	// Failed lists at most limit invitations into an account by one user that have expired or bounced between two
+	// moments and are open still, as of now at least, and answers how many there are; nil: there are no digests.
+	Failed func(ctx context.Context, account events.AccountID, inviter events.UserID, from, to time.Time, limit int) ([]events.InvitationID, int, error)
 
 	PublicURL  string // of the portal
 	PortalName string // "" for the host of PublicURL
@@ -110,7 +140,7 @@ type Mailer struct {
 	wake chan struct{}
 
 	mu   sync.Mutex
-	took map[string]bool // events whose mail the server has accepted while that could not be noted
+	took map[string]bool // mails that the server has accepted while that could not be noted, by their Message-IDs
 }
 
 // New makes a Mailer.
@@ -185,7 +215,7 @@ func (m *Mailer) Serve(ctx context.Context) error {
 		all.Go(func() { stop(f(ctx)) })
 	}
 	run(func(ctx context.Context) error {
-		return m.Feed.Subscribe(ctx, Durable, []string{"*.*.invitation.created", "*.*.invitation.resent"}, m.heard)
+		return m.Feed.Subscribe(ctx, Durable, filter(), m.heard)
 	})
 	run(m.tidy)
 	for range m.Workers {
@@ -211,43 +241,6 @@ func (m *Mailer) begin(ctx context.Context) error {
 			"skipped_up_to_event", skipped)
 	}
 	return m.Outbox.Begin(ctx, m.now(), skipped)
-}
-
-// heard keeps a row for an event.
-func (m *Mailer) heard(ctx context.Context, attributes map[string]string, data []byte) error {
-	r, err := rowOf(attributes, data)
-	if err != nil {
-		m.Logger.Error("an event cannot be read; the mails behind it wait", "event", attributes["id"], "err", err)
-		return err
-	}
-	r.Since = m.now()
-	if err := m.Outbox.Add(ctx, r); err != nil {
-		return err
-	}
-	select {
-	case m.wake <- struct{}{}:
-	default: // all are awake
-	}
-	return nil
-}
-
-func rowOf(attributes map[string]string, data []byte) (Row, error) {
-	var body struct {
-		Invitation events.InvitationID `json:"invitation"`
-		Generation uint32              `json:"generation"`
-	}
-	if err := json.Unmarshal(data, &body); err != nil {
-		return Row{}, err
-	}
-	r := Row{Event: attributes["id"], Target: "invitee", Invitation: body.Invitation, Generation: body.Generation}
-	_, account, ok := strings.Cut(attributes["source"], "/accounts/")
-	if err := r.Account.UnmarshalText([]byte(account)); err != nil {
-		return Row{}, err
-	}
-	if !ok || r.Account.IsZero() || r.Event == "" || r.Invitation.IsZero() || r.Generation == 0 {
-		return Row{}, errors.New("not an event about an invitation")
-	}
-	return r, nil
 }
 
 // work sends what is due, row by row.

@@ -33,6 +33,9 @@ CREATE TABLE IF NOT EXISTS roster.outbox (
 	outcome text,
 	PRIMARY KEY (event, target)
 ) WITH (fillfactor = 80);
+ALTER TABLE roster.outbox ADD COLUMN IF NOT EXISTS mail text COLLATE "C" NOT NULL DEFAULT 'invitation';
+ALTER TABLE roster.outbox ADD COLUMN IF NOT EXISTS recipient uuid;
+ALTER TABLE roster.outbox ADD COLUMN IF NOT EXISTS subject uuid;
 CREATE INDEX IF NOT EXISTS outbox_due ON roster.outbox (due_at) WHERE done_at IS NULL;
 CREATE INDEX IF NOT EXISTS outbox_done ON roster.outbox (done_at) WHERE done_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS roster.outbox_begun (
@@ -63,7 +66,8 @@ func (o *Outbox) make(ctx context.Context) error {
 			return err
 		}
 		var there bool
-		if err := tx.QueryRow(ctx, `SELECT to_regclass('roster.outbox_begun') IS NOT NULL`).Scan(&there); err != nil || there {
+		if err := tx.QueryRow(ctx, `SELECT to_regclass('roster.outbox_begun') IS NOT NULL
+			AND EXISTS (SELECT 1 FROM information_schema.columns WHERE table_schema = 'roster' AND table_name = 'outbox' AND column_name = 'subject')`).Scan(&there); err != nil || there {
 			return err
 		}
 		_, err := tx.Exec(ctx, tables)
@@ -118,24 +122,25 @@ func (o *Outbox) Skipped(ctx context.Context) (*Skipped, error) {
 
 // Add implements mailer.Outbox.
 func (o *Outbox) Add(ctx context.Context, r mailer.Row) error {
-	_, err := o.pool.Exec(ctx, `INSERT INTO roster.outbox (event, target, account, invitation, generation, added_at, due_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT DO NOTHING`,
-		r.Event, r.Target, [16]byte(r.Account), [16]byte(r.Invitation), int64(r.Generation), r.Since)
+	_, err := o.pool.Exec(ctx, `INSERT INTO roster.outbox (event, target, account, invitation, generation, added_at, due_at, mail, recipient, subject)
+		VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+		r.Event, r.Target, [16]byte(r.Account), [16]byte(r.Invitation), int64(r.Generation), r.Since, string(r.Mail), [16]byte(r.Recipient), [16]byte(r.Subject))
 	return wrap("add", err)
 }
 
-const columns = `event, target, account, invitation, generation, added_at, attempts, accepted`
+const columns = `event, target, account, invitation, generation, added_at, attempts, accepted, mail,
+	coalesce(recipient, '00000000-0000-0000-0000-000000000000'), coalesce(subject, '00000000-0000-0000-0000-000000000000')`
 
 func scan(row pgx.Row) (*mailer.Row, error) {
 	var r mailer.Row
-	var account, invitation [16]byte
+	var account, invitation, recipient, subject [16]byte
 	var generation int64
-	err := row.Scan(&r.Event, &r.Target, &account, &invitation, &generation, &r.Since, &r.Attempts, &r.Accepted)
+	err := row.Scan(&r.Event, &r.Target, &account, &invitation, &generation, &r.Since, &r.Attempts, &r.Accepted, &r.Mail, &recipient, &subject)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
 	r.Account, r.Invitation, r.Generation = account, invitation, uint32(generation)
-	r.Since = r.Since.UTC()
+	r.Recipient, r.Subject, r.Since = recipient, subject, r.Since.UTC()
 	return &r, err
 }
 

@@ -35,7 +35,7 @@ func open(t *testing.T) *outbox.Outbox {
 var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func row(n int) mailer.Row {
-	return mailer.Row{Event: fmt.Sprintf("event.%d", n), Target: "invitee", Account: events.AccountID(uuid.Must(uuid.NewV7())),
+	return mailer.Row{Event: fmt.Sprintf("event.%d", n), Target: "invitee", Mail: mailer.MailInvitation, Recipient: events.AnyID{1}, Subject: events.AnyID{2}, Account: events.AccountID(uuid.Must(uuid.NewV7())),
 		Invitation: events.InvitationID(uuid.Must(uuid.NewV7())), Generation: 4_000_000_000, Since: day}
 }
 

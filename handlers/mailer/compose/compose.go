@@ -39,6 +39,7 @@ type Invitation struct {
 	Grants                    []Grant
 	ExpiresAt                 time.Time // when the link stops working
 	Resent                    bool      // the link replaces one of an earlier mail
+	Reminder                  bool      // the link is that of an earlier mail, and stops working soon
 }
 
 // Compose writes the mail to the invitee. It names the inviter, the accounts and roles, where and with which
@@ -58,7 +59,7 @@ func Compose(in Invitation) (subject, text, html string, err error) {
 	if in.ExpiresAt.IsZero() {
 		return "", "", "", errors.New("invitation mail: the link has no end")
 	}
-	v.Expires = in.ExpiresAt.UTC().Format("Monday, 2 January 2006, 15:04 (UTC-07:00)")
+	v.Expires = moment(in.ExpiresAt)
 	for _, g := range in.Grants {
 		line := grantLine{Account: cmp.Or(name(g.Account), "an account without a name")}
 		for _, r := range g.Roles {
@@ -76,10 +77,13 @@ func Compose(in Invitation) (subject, text, html string, err error) {
 		v.Inviter, v.InviterEmail = v.InviterEmail, ""
 	}
 	v.Inviter = cmp.Or(v.Inviter, "The operator of "+v.Portal)
-	v.Resent = in.Resent
+	v.Resent, v.Reminder = in.Resent && !in.Reminder, in.Reminder
 
 	v.Subject = fmt.Sprintf("%s invites you to %s", v.Inviter, v.where())
-	if v.Resent {
+	switch {
+	case v.Reminder:
+		v.Subject = fmt.Sprintf("A reminder: %s", v.Subject)
+	case v.Resent:
 		v.Subject = fmt.Sprintf("A new link: %s", v.Subject)
 	}
 	return v.write("invitation")
@@ -124,8 +128,12 @@ type view struct {
 	Person, Email                 string
 	Grants                        []grantLine
 	Expires                       string
-	Resent                        bool
+	Resent, Reminder              bool
+	Notice                        notice
 }
+
+// moment is a time as mails say it.
+func moment(t time.Time) string { return t.UTC().Format("Monday, 2 January 2006, 15:04 (UTC-07:00)") }
 
 type grantLine struct {
 	Account string

@@ -37,6 +37,18 @@ func TestGolden(t *testing.T) {
 		Invitee: Person{Name: "Jörg Müller", Email: "joerg@mueller.example"}, Account: "Harbour Holding",
 		Link: "https://portal.example/accounts/0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57/users?status=invited",
 	}
+	reminder := single
+	reminder.Reminder, reminder.Resent = true, true
+	ada, grace := Person{Name: "Ada Okafor", Email: "ada@harbour.example"}, Person{Name: "Grace <Hopper>", Email: "grace@guests.example"}
+	portal := Portal{"Harbour Portal", "https://portal.example"}
+	ends := AccessEnds{Portal: portal, To: grace, Member: grace, Account: "Harbour Holding", Roles: []string{"Viewer"}, Until: invitation().ExpiresAt}
+	granter := ends
+	granter.To = ada
+	won := OwnerChanged{Portal: portal, To: Person{Name: "Security desk", Email: "desk@harbour.example"}, Member: grace, Account: "Harbour Holding", Won: true}
+	lost := won
+	lost.Won, lost.Member = false, Person{}
+	digest := Digest{Portal: portal, To: ada, Account: "Harbour Holding", Link: "https://portal.example/accounts/0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57/users", More: 3,
+		Failed: []Failed{{grace, false}, {Person{Email: "joerg@mueller.example"}, true}}}
 	unnamed := requested
 	unnamed.Invitee.Name, unnamed.Inviter.Name = "", ""
 
@@ -44,6 +56,12 @@ func TestGolden(t *testing.T) {
 		"invitation":             func() (string, string, string, error) { return Compose(invitation()) },
 		"invitation_resent":      func() (string, string, string, error) { return Compose(single) },
 		"invitation_by_operator": func() (string, string, string, error) { return Compose(operator) },
+		"invitation_reminder":    func() (string, string, string, error) { return Compose(reminder) },
+		"access_ends":            func() (string, string, string, error) { return ComposeAccessEnds(ends) },
+		"access_ends_granter":    func() (string, string, string, error) { return ComposeAccessEnds(granter) },
+		"owner_won":              func() (string, string, string, error) { return ComposeOwnerChanged(won) },
+		"owner_lost":             func() (string, string, string, error) { return ComposeOwnerChanged(lost) },
+		"digest":                 func() (string, string, string, error) { return ComposeDigest(digest) },
 		"link_requested":         func() (string, string, string, error) { return ComposeLinkRequested(requested) },
 		"link_requested_unnamed": func() (string, string, string, error) { return ComposeLinkRequested(unnamed) },
 	} {
