@@ -21,7 +21,8 @@ func (s *server) linkRoutes() {
 	add(s, operation{id: "DeclineInvitation", method: http.MethodPost, path: at + "/decline", tag: "invitation links", summary: "Decline",
 		auth: anybody, command: true, codes: dead}, declineInvitation)
 	add(s, operation{id: "AskForInvitation", method: http.MethodPost, path: at + "/ask", tag: "invitation links", summary: "Ask for a new link",
-		description: "Not available yet.", auth: anybody, codes: []domain.Code{codeNotAvailable}}, askForInvitation)
+		description: "By whoever holds a link that no longer works, of any generation. Whoever invited is told, at most once a day; where they are not there any more, the account's owners are.",
+		auth:        anybody, command: true, codes: []domain.Code{domain.InvitationUsed}}, askForInvitation)
 }
 
 // TokenParam is the token of a link.
@@ -198,9 +199,20 @@ func declineInvitation(ctx context.Context, r *request, in *TokenParam) (*Reply[
 	return reply(declinedBody{l.Invitation.String(), string(domain.Declined)})
 }
 
-func askForInvitation(_ context.Context, r *request, in *TokenParam) (*Reply[declinedBody], error) {
-	if _, err := r.link(in.Token); err != nil {
+type askedBody struct {
+	Invitation string `json:"invitation"`
+	Asked      bool   `json:"asked" doc:"Whether or not it was told already"`
+}
+
+func askForInvitation(ctx context.Context, r *request, in *TokenParam) (*Reply[askedBody], error) {
+	l, err := r.link(in.Token)
+	if err != nil {
 		return nil, err
 	}
-	return nil, &domain.Error{Code: codeNotAvailable, Detail: "asking for a new link is not available yet: write to whoever invited you"}
+	done, err := r.enroll.Ask(ctx, r.call, l)
+	if err != nil {
+		return nil, r.dead(l, err)
+	}
+	r.position(done.Position)
+	return reply(askedBody{l.Invitation.String(), true})
 }

@@ -248,6 +248,12 @@ func (e *Enroll) Decline(ctx context.Context, call handlers.Call, l Link) (handl
 	return e.App.Do(ctx, e.by(call, l), domain.DeclineInvitation{Account: l.Account, Invitation: l.Invitation, Generation: l.Generation})
 }
 
+// Ask tells whoever invited, or who else may, that a new link is asked for, by whoever holds a dead one. Whom it was
+// told is not answered.
+func (e *Enroll) Ask(ctx context.Context, call handlers.Call, l Link) (handlers.Result, error) {
+	return e.App.Do(ctx, e.by(call, l), domain.AskForLink{Account: l.Account, Invitation: l.Invitation, Generation: l.Generation})
+}
+
 // First is what the first account and its owner are made of.
 type First struct {
 	AccountName string

@@ -32,8 +32,10 @@ const (
 // deadBody is what the page of a link says that no longer works.
 type deadBody struct {
 	enroll.View
-	Code domain.Code
-	Lead string
+	Code  domain.Code
+	Lead  string
+	Path  string // of the page
+	Asked bool   // a new link has just been asked for
 }
 
 // form is what was typed into a form and what is wrong with it, by the names of its fields. Passwords are never
@@ -113,8 +115,12 @@ func (s *site) showDead(w http.ResponseWriter, r *http.Request, v enroll.View, w
 	if !errors.As(err, &refusal) || statusOf(refusal.Code) != http.StatusGone || v.AccountID.IsZero() {
 		return err
 	}
-	body := deadBody{View: v, Code: refusal.Code, Lead: sentence(refusal.Detail)}
-	return s.show(w, r, http.StatusGone, "dead", "This link no longer works", who, body)
+	return s.showDeadLink(w, r, http.StatusGone, deadBody{View: v, Code: refusal.Code, Lead: sentence(refusal.Detail)}, who)
+}
+
+func (s *site) showDeadLink(w http.ResponseWriter, r *http.Request, status int, body deadBody, who person) error {
+	body.Path = "/invitations/" + url.PathEscape(r.PathValue("token"))
+	return s.show(w, r, status, "dead", "This link no longer works", who, body)
 }
 
 func (s *site) accept(w http.ResponseWriter, r *http.Request) error {
@@ -170,6 +176,33 @@ func (s *site) decline(w http.ResponseWriter, r *http.Request) error {
 		return s.showDead(w, r, v, who, err)
 	}
 	return s.show(w, r, http.StatusOK, "declined", "Invitation declined", who, v)
+}
+
+// ask asks for a new link in place of a dead one.
+func (s *site) ask(w http.ResponseWriter, r *http.Request) error {
+	l, err := s.link(r)
+	if err != nil {
+		return err
+	}
+	who, err := s.who(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	_, refused := s.enroll.Ask(r.Context(), s.call(r, who.Actor), l)
+	if refused != nil && codeOf(refused) == "" {
+		return refused
+	}
+	v, dead := s.enroll.Look(r.Context(), s.call(r, who.Actor), l)
+	var why *domain.Error
+	switch {
+	case refused != nil && codeOf(refused) != domain.Invalid:
+		return s.showDead(w, r, v, who, refused)
+	case dead == nil: // it works, or works again
+		return s.backToInvitation(w, r)
+	case !errors.As(dead, &why):
+		return dead
+	}
+	return s.showDeadLink(w, r, http.StatusOK, deadBody{View: v, Code: why.Code, Lead: sentence(why.Detail), Asked: true}, who)
 }
 
 // backToInvitation leads whoever reloads the answer to a form back to the page.

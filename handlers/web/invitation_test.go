@@ -120,7 +120,10 @@ func TestDeadLinks(t *testing.T) {
 			c.end(t, link, domain.RevokeInvitation{Account: account, Invitation: id})
 			before := w.last()
 			shown := append(c.shown, "This link no longer works", "Olga Owner", "Acme GmbH")
-			b.get(link).want(http.StatusGone, shown...).lacks("<form", "password\"")
+			page := b.get(link).want(http.StatusGone, shown...).lacks("password\"", "/accept", "/decline")
+			if asks := strings.Contains(page.body, "Ask for a new link"); asks != (name != "used") {
+				t.Errorf("offers to ask: %t", asks)
+			}
 			b.send(b.form(link+"/accept", accept)).want(http.StatusGone, shown...)
 			if name != "declined" {
 				b.send(b.form(link+"/decline", decline)).want(http.StatusGone, shown...)
@@ -224,6 +227,35 @@ func TestNamesAreText(t *testing.T) {
 	b.submit(link, link+"/accept", "first_name", evil, "last_name", "x", "password", goodPassword, "confirm", goodPassword).want(http.StatusOK, escaped).lacks("<img")
 	b.signIn("eve@acme.example")
 	b.get("/").want(http.StatusOK, escaped).lacks("<img")
+}
+
+// SPEC 2.12: whoever holds a dead link asks for a new one on its page, which tells them nothing but that.
+func TestAskingForANewLink(t *testing.T) {
+	w := newWorld(t)
+	account, owner := w.open()
+	id, link := w.invite(owner, account, "ann@acme.example", domain.Viewer)
+	b := w.browser()
+	values := b.filled(link, link+"/decline")
+	w.clock.pass(8 * 24 * time.Hour)
+	before := w.last()
+	if a := b.get(link + "/ask"); a.status != http.StatusSeeOther || w.last() != before {
+		t.Errorf("looking at where to ask: %d", a.status)
+	}
+	b.send(b.form(link+"/ask", values)).want(http.StatusForbidden) // the token of another form
+	b.submit(link, link+"/ask").want(http.StatusOK, "has been told that you ask", "has expired").lacks("<form", "owner@")
+	b.submit(link, link+"/ask").want(http.StatusOK, "has been told that you ask")
+	if w.last() != before+1 {
+		t.Errorf("%d commits", w.last()-before)
+	}
+	values = b.filled(link, link+"/ask")
+	w.do(owner, domain.ResendInvitation{Account: account, Invitation: id})
+	b.submit(link, link+"/ask").want(http.StatusOK, "has been told that you ask", "A newer link has been sent")
+	newer := w.path(account, id, 2)
+	if a := b.send(b.form(newer+"/ask", b.token(newer+"/ask"))); a.status != http.StatusSeeOther || a.header.Get("Location") != newer {
+		t.Errorf("a link that works: %d", a.status)
+	}
+	b.submit(newer, newer+"/accept", "first_name", "A", "last_name", "B", "password", goodPassword, "confirm", goodPassword).want(http.StatusOK)
+	b.send(b.form(link+"/ask", values)).want(http.StatusGone, "has been accepted already")
 }
 
 // SPEC 2.3: the page of a link names all accounts that it is for, with their roles.

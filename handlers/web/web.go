@@ -90,6 +90,7 @@ func Mount(mux *http.ServeMux, c Config) error {
 		"/invitations/{token}":         {http.MethodGet: s.invitation},
 		"/invitations/{token}/accept":  {http.MethodGet: s.backToInvitation, http.MethodPost: s.accept},
 		"/invitations/{token}/decline": {http.MethodGet: s.backToInvitation, http.MethodPost: s.decline},
+		"/invitations/{token}/ask":     {http.MethodGet: s.backToInvitation, http.MethodPost: s.ask},
 		"/setup/{token}":               {http.MethodGet: s.setupPage, http.MethodPost: s.setup},
 		"/assets/roster.css":           {http.MethodGet: s.stylesheet},
 		"/invitations/":                nil,
