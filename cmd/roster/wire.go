@@ -12,6 +12,7 @@ import (
 
 	"roster/events"
 	"roster/handlers/api"
+	"roster/handlers/enroll"
 	"roster/handlers/eraser"
 	"roster/handlers/expirer"
 	"roster/handlers/feed"
@@ -164,6 +165,15 @@ func (p *program) mailer() (*mailer.Mailer, error) {
 	return mailer.New(c)
 }
 
+// mailed finds the link that stood in a mail.
+func (p *program) mailed(ctx context.Context, message string) (l enroll.Link, ok bool, err error) {
+	row, err := outbox.New(p.pool).Find(ctx, message)
+	if row == nil || err != nil {
+		return l, false, err
+	}
+	return enroll.Link{Account: row.Account, Invitation: row.Invitation, Generation: row.Generation}, true, nil
+}
+
 // send hands a mail to the mail server or the inbox.
 func (p *program) send(ctx context.Context, m mailer.Mail) error {
 	err := p.sender.Send(ctx, mail.Message(m))
@@ -289,6 +299,9 @@ func (p *program) handlers() (site, health http.Handler, err error) {
 	config := api.Config{App: p.app, Access: p.access, Enroll: p.enroll, Links: p.links(), Eraser: p.erase, Models: p.models,
 		PublicURL: p.options.PublicURL, PortalName: p.options.PortalName, Version: version, Ready: p.ready, Logger: p.logger,
 		Cursor: p.keys.AddressHMAC("\x00cursors\x00"), Metrics: api.NewMetrics()}
+	if p.pool != nil {
+		config.Mailed = p.mailed
+	}
 	v1, err := api.New(config)
 	if err != nil {
 		return nil, nil, err

@@ -37,6 +37,10 @@ type Eraser interface {
 	Parts(ctx context.Context, call handlers.Call, user events.UserID, email string) ([]domain.Command, error)
 }
 
+// Mailed finds the link that stood in a mail to an invitee, by the left side of the mail's Message-ID; ok is false for a
+// mail that is not known, or not any more.
+type Mailed func(ctx context.Context, message string) (l enroll.Link, ok bool, err error)
+
 // Config is what the API is made of.
 type Config struct {
 	App        *handlers.App
@@ -45,6 +49,7 @@ type Config struct {
 	Links      Links
 	Eraser     Eraser              // nil: erasing is not available
 	Models     *projections.Runner // nil: what needs a read model answers unavailable
+	Mailed     Mailed              // nil: deliveries cannot be reported
 	PublicURL  string              // where problems' types point to; https makes the cookie Secure
 	PortalName string              // "" for Roster
 	Version    string
@@ -135,6 +140,7 @@ func (s *server) routes() {
 	s.userAccessRoutes()
 	s.operatorRoutes()
 	s.operatorUserRoutes()
+	s.deliveryRoutes()
 }
 
 // outer is what every request passes: headers that no answer is without, a net under faults, and the counting.

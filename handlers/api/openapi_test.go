@@ -41,7 +41,7 @@ func routes() []string {
 		"GET /v1/portal", "GET /v1/operator/portal", "PUT /v1/operator/portal", "POST /v1/operator/accounts/{account}/adopt", "GET /v1/operator/modules", "PUT /v1/operator/modules", "POST /v1/operator/users/{user}/lock", "POST /v1/operator/users/{user}/unlock",
 		"POST /v1/operator/users/{user}/end-sessions", "POST /v1/operator/accounts/{account}/owner",
 		"GET /v1/setup/{token}", "POST /v1/setup/{token}",
-		"POST /v1/operator/erase", "GET /v1/operator/projections", "POST /v1/operator/projections/{name}/rebuild",
+		"POST /v1/operator/deliveries", "POST /v1/operator/erase", "GET /v1/operator/projections", "POST /v1/operator/projections/{name}/rebuild",
 	}
 }
 

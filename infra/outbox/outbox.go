@@ -197,13 +197,14 @@ func (o *Outbox) Tidy(ctx context.Context, before time.Time) error {
 	return wrap("tidy", err)
 }
 
-// Find answers the row of an event, done or not; nil when there is none. The event's id is the left side of the
-// mail's Message-ID.
+// Find answers the row of an event's mail to an invitee, done or not; nil when there is none. The event's id is the left
+// side of the mail's Message-ID.
 func (o *Outbox) Find(ctx context.Context, event string) (*mailer.Row, error) {
 	if err := o.make(ctx); err != nil {
 		return nil, err
 	}
-	r, err := scan(o.pool.QueryRow(ctx, `SELECT `+columns+` FROM roster.outbox WHERE event = $1 ORDER BY target LIMIT 1`, event))
+	r, err := scan(o.pool.QueryRow(ctx, `SELECT `+columns+` FROM roster.outbox WHERE event = $1 AND mail = ANY($2)`,
+		event, []string{string(mailer.MailInvitation), string(mailer.MailReminder)}))
 	return r, wrap("find", err)
 }
 

@@ -109,6 +109,14 @@ func TestTheLifeOfARow(t *testing.T) {
 	if r, err := o.Find(ctx, want.Event); err != nil || r == nil || r.Invitation != want.Invitation || r.Generation != want.Generation {
 		t.Error(r, err)
 	}
+	other := row(2)
+	other.Mail, other.Target = mailer.MailLinkRequested, "somebody"
+	if err := o.Add(ctx, other); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := o.Find(ctx, other.Event); r != nil || err != nil {
+		t.Error("found a mail that is to no invitee", r, err)
+	}
 	if err := o.Tidy(ctx, day.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -173,4 +181,29 @@ func TestManyMakeTheTables(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// The table of an earlier version gets what it lacks; what waits there goes on as the invitation's mail that it is.
+func TestATableOfAnEarlierVersion(t *testing.T) {
+	ctx := t.Context()
+	pool, err := pgxpool.New(ctx, pgtest.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	if _, err := pool.Exec(ctx, `CREATE SCHEMA roster; CREATE TABLE roster.outbox_begun (at timestamptz NOT NULL, skipped_up_to bigint NOT NULL);
+		CREATE TABLE roster.outbox (event text COLLATE "C" NOT NULL, target text COLLATE "C" NOT NULL, account uuid NOT NULL, invitation uuid NOT NULL,
+			generation bigint NOT NULL, added_at timestamptz NOT NULL, due_at timestamptz NOT NULL, attempts int NOT NULL DEFAULT 0,
+			accepted boolean NOT NULL DEFAULT false, claim uuid, done_at timestamptz, outcome text, PRIMARY KEY (event, target));
+		INSERT INTO roster.outbox (event, target, account, invitation, generation, added_at, due_at)
+		VALUES ('e.0', 'invitee', gen_random_uuid(), gen_random_uuid(), 1, '2026-03-01', '2026-03-01')`); err != nil {
+		t.Fatal(err)
+	}
+	o := outbox.New(pool)
+	if _, err := o.Begun(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := o.Claim(ctx, day, day.Add(time.Minute)); err != nil || r == nil || r.Mail != mailer.MailInvitation || !r.Recipient.IsZero() {
+		t.Errorf("%+v, %v", r, err)
+	}
 }
