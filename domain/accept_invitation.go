@@ -105,6 +105,7 @@ type LookedAt struct {
 	Invitation Invitation
 	HasUser    bool // the invitee has to sign in
 	Accounts   []InvitedInto
+	Password   events.PasswordRule // of a new person's
 }
 
 // InvitedInto is one of the accounts that an invitation is for.
@@ -125,10 +126,13 @@ func (c LookAtInvitation) Decide(w *World, _ Issued) error {
 		return refuse(NotFound, "no such invitation")
 	}
 	*c.Into = LookedAt{Account: a, Invitation: i, HasUser: !w.Address(i.Address).User.IsZero()}
+	var ids []events.AccountID
 	for _, p := range w.parts(c.Account, i) {
+		ids = append(ids, p.account)
 		at := w.Account(p.account)
 		c.Into.Accounts = append(c.Into.Accounts, InvitedInto{p.account, at.Name, p.Grants})
 	}
+	c.Into.Password = w.PersonRules(events.UserID{}, ids...).Password
 	return w.alive(c.Account, i, c.Generation)
 }
 

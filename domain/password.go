@@ -1,8 +1,11 @@
 package domain
 
 import (
+	"fmt"
 	"unicode"
 	"unicode/utf8"
+
+	"roster/events"
 )
 
 // The default rules for passwords (SPEC 4.3), by name.
@@ -21,7 +24,7 @@ const (
 )
 
 // CheckPassword lists every rule that a password fails, all at once; location says where it stands in the request.
-func CheckPassword(location, password string) error {
+func CheckPassword(location, password string, rule events.PasswordRule) error {
 	var lower, upper, digit, special bool
 	for _, r := range password {
 		switch {
@@ -41,12 +44,12 @@ func CheckPassword(location, password string) error {
 		ok            bool
 		name, message string
 	}{
-		{n >= minPassword, RuleLength, "at least 10 characters"},
+		{n >= rule.Length, RuleLength, fmt.Sprintf("at least %d characters", rule.Length)},
 		{n <= maxPassword, RuleTooLong, "at most 1024 characters"},
-		{lower, RuleLower, "a lower-case letter"},
-		{upper, RuleUpper, "an upper-case letter"},
-		{digit, RuleDigit, "a digit"},
-		{special, RuleSpecial, "a special character"},
+		{lower || !rule.Lower, RuleLower, "a lower-case letter"},
+		{upper || !rule.Upper, RuleUpper, "an upper-case letter"},
+		{digit || !rule.Digit, RuleDigit, "a digit"},
+		{special || !rule.Special, RuleSpecial, "a special character"},
 	} {
 		if !rule.ok {
 			fields = append(fields, Field{location, rule.name + ": " + rule.message})

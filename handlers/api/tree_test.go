@@ -176,6 +176,17 @@ func TestPolicyIsEnforced(t *testing.T) {
 	if left := expires.Sub(w.clock.now()); err != nil || left > 72*time.Hour || left < 71*time.Hour || i.text("roles.0") != "viewer" {
 		t.Errorf("SPEC 1.4: %s: %s", left, i.body)
 	}
+	// SPEC 4.3: rules are policy; length alone is one such policy, and the strictest of the accounts applies.
+	sub := w.below(owner.token, root, "Sub")
+	w.do("PUT", "/v1/accounts/"+root+"/policy", owner.token, body{"session": body{"absolute": "P2D"}, "password": body{"length": 15, "lower_case": false, "upper_case": false, "digit": false, "special": false}}).is(200)
+	w.do("PUT", "/v1/accounts/"+sub+"/policy", owner.token, body{"password": body{"length": 15, "lower_case": false, "upper_case": false, "digit": true, "special": false}}).is(200)
+	r = w.do("POST", "/v1/accounts/"+root+"/invitations", owner.token, body{"emails": "long@example.com", "grants": []body{{"roles": []string{"viewer"}}, {"account": sub, "roles": []string{"viewer"}}}}).is(200)
+	link := "/v1/invitations/" + w.link(root, r.text("results.0.invitation"), 1) + "/accept"
+	if got := w.do("POST", link, "", body{"first_name": "A", "last_name": "B", "password": "Short-7"}).refused(422, "password_rules"); got.count("errors") != 1 {
+		t.Errorf("SPEC 1.4: %s", got.body)
+	}
+	w.do("POST", link, "", body{"first_name": "A", "last_name": "B", "password": "correct horse battery"}).refused(422, "password_rules")
+	w.do("POST", link, "", body{"first_name": "A", "last_name": "B", "password": "correct horse battery 7"}).is(200)
 	token := w.signIn(owner.email)
 	w.do("GET", "/v1/me", token, nil).is(200)
 	w.clock.pass(49 * time.Hour)

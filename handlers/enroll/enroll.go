@@ -159,8 +159,8 @@ type Newcomer struct {
 }
 
 // checkPassword lists all that is wrong with the password; prefix says where it stands in the request.
-func (n Newcomer) checkPassword(prefix string) error {
-	wrong := domain.CheckPassword(prefix+"password", n.Password)
+func (n Newcomer) checkPassword(prefix string, rule events.PasswordRule) error {
+	wrong := domain.CheckPassword(prefix+"password", n.Password, rule)
 	if n.Confirm == nil || *n.Confirm == n.Password {
 		return wrong
 	}
@@ -186,10 +186,13 @@ func (e *Enroll) Accept(ctx context.Context, call handlers.Call, l Link, n Newco
 		trial.New = &domain.NewUser{ID: nobody(), Name: name}
 		wrong := e.App.Ask(ctx, call, trial)
 		if wrong == nil || isInvalid(wrong) {
-			if err := together(wrong, n.checkPassword("body.")); err != nil {
+			rules, err := e.rules(ctx, l)
+			if err != nil {
 				return Result{}, err
 			}
-			var err error
+			if err := together(wrong, n.checkPassword("body.", rules)); err != nil {
+				return Result{}, err
+			}
 			if cmd.New, cmd.To, err = e.newcomer(ctx, l, name, n.Password); err != nil {
 				return Result{}, err
 			}
@@ -204,6 +207,16 @@ func (e *Enroll) Accept(ctx context.Context, call handlers.Call, l Link, n Newco
 		return Result{}, err
 	}
 	return Result{Account: l.Account, User: accepted(r), Result: r}, nil
+}
+
+// rules are those of the accounts that the invitation is for, the strictest of each (SPEC 1.4).
+func (e *Enroll) rules(ctx context.Context, l Link) (events.PasswordRule, error) {
+	var looked domain.LookedAt
+	err := e.App.Ask(ctx, handlers.Call{Actor: l.Actor()}, domain.LookAtInvitation{Account: l.Account, Invitation: l.Invitation, Generation: l.Generation, Into: &looked})
+	if refusal := (*domain.Error)(nil); errors.As(err, &refusal) { // dead since: the command says so
+		err = nil
+	}
+	return looked.Password, err
 }
 
 // nobody stands for the id of somebody, or of an address, not made yet, while a command is only asked what it would
@@ -323,7 +336,7 @@ func (e *Enroll) checkFirst(ctx context.Context, call handlers.Call, f First, cm
 	} else if held {
 		all = append(all, invalid("body.owner.email", "this address already belongs to a user"))
 	}
-	return together(append(all, f.Owner.checkPassword("body.owner."))...)
+	return together(append(all, f.Owner.checkPassword("body.owner.", domain.DefaultRules().Password))...)
 }
 
 func invalid(location, message string) error {
