@@ -95,8 +95,11 @@ func TestRandomHistories(t *testing.T) {
 			at = at.Add(time.Duration(rapid.IntRange(0, 90).Draw(t, "minutes")) * time.Minute)
 			who, whom := rapid.SampledFrom(people()).Draw(t, "who"), rapid.SampledFrom(people()).Draw(t, "whom")
 			actor := by(who)
-			if rapid.IntRange(0, 9).Draw(t, "as") == 0 {
+			switch rapid.IntRange(0, 9).Draw(t, "as") {
+			case 0:
 				actor, who = operator, ""
+			case 1:
+				actor, who = system, ""
 			}
 			u := user(whom)
 			var i events.InvitationID
@@ -111,6 +114,7 @@ func TestRandomHistories(t *testing.T) {
 				ResendInvitation{root, i}, RevokeInvitation{Account: root, Invitation: i}, ExpireInvitation{root, i, generation},
 				AcceptInvitation{Account: root, Invitation: i, Generation: generation}, AcceptInvitation{Account: root, Invitation: i, Generation: generation},
 				DeclineInvitation{root, i, generation},
+				ExpireMembership{root, u}, WarnMembership{root, u}, RemindInvitee{root, i, generation}, AskForLink{root, i, generation},
 			}).Draw(t, "command")
 			before := s.account(root)
 			got := s.when(cmd, Issued{At: at, Actor: actor, ID: func(k int) [16]byte { return hashed("step", fmt.Sprint(n, k)) }})
