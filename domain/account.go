@@ -375,7 +375,11 @@ func (a Account) evolve(h Happened) State {
 		events.UserRegistered, events.UserJoined, events.UserErased, events.PasswordSet, events.SessionStarted,
 		events.SessionEnded, events.AddressClaimed, events.AddressErased, events.SigninAttempted, events.CommandRefused,
 		events.ModulesDeclared, events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,
-		events.UserLocked, events.UserUnlocked:
+		events.UserLocked, events.UserUnlocked,
+		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
+		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
+		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
+		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
 	}
 	return a
 }

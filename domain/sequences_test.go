@@ -244,6 +244,10 @@ func TestEvolveNeverPanics(t *testing.T) {
 		events.RoleWithdrawn{}, events.ContactAdded{}, events.ContactChanged{}, events.ContactRemoved{}, events.InvitationReminded{},
 		events.MembershipActivated{}, events.MembershipExpired{}, events.MembershipReminded{}, events.MembershipUserLocked{},
 		events.MembershipUserUnlocked{}, events.UserLocked{}, events.UserUnlocked{},
+		events.UserProfileChanged{}, events.UserPreferencesChanged{}, events.UserEmailChangeRequested{}, events.UserEmailChanged{}, events.PasswordChanged{},
+		events.PasswordResetRequested{}, events.PasswordReset{}, events.FactorEnrolled{}, events.FactorVerified{}, events.FactorRemoved{},
+		events.FactorReset{}, events.RecoveryCodesIssued{}, events.SigninThrottled{}, events.AddressReleased{}, events.AddressSignupRequested{},
+		events.KeyCreated{}, events.KeyRotated{}, events.KeyRevoked{},
 	}
 	if len(all) != len(events.Kinds()) {
 		t.Errorf("%d facts here, %d in the catalog", len(all), len(events.Kinds()))

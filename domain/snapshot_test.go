@@ -117,6 +117,10 @@ func catalogue(t *rapid.T) []events.Event {
 		events.ContactRemoved{Contact: events.ContactID(hashed("contact", o))}, events.InvitationReminded{Invitation: i, Generation: n},
 		events.MembershipActivated{User: u}, events.MembershipExpired{User: u, Left: g}, events.MembershipReminded{User: u, Until: later},
 		events.MembershipUserLocked{User: u}, events.MembershipUserUnlocked{User: u}, events.UserLocked{}, events.UserUnlocked{},
+		events.UserProfileChanged{}, events.UserPreferencesChanged{}, events.UserEmailChangeRequested{}, events.UserEmailChanged{}, events.PasswordChanged{},
+		events.PasswordResetRequested{}, events.PasswordReset{}, events.FactorEnrolled{}, events.FactorVerified{}, events.FactorRemoved{},
+		events.FactorReset{}, events.RecoveryCodesIssued{}, events.SigninThrottled{}, events.AddressReleased{}, events.AddressSignupRequested{},
+		events.KeyCreated{}, events.KeyRotated{}, events.KeyRevoked{},
 	}
 }
 

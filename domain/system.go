@@ -30,7 +30,11 @@ func (s System) evolve(h Happened) State {
 		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
 		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
 		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
-		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked:
+		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked,
+		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
+		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
+		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
+		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
 	}
 	return s
 }
@@ -77,7 +81,11 @@ func (p Portal) evolve(h Happened) State {
 		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
 		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
 		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
-		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked:
+		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked,
+		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
+		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
+		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
+		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
 	}
 	return p
 }

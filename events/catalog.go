@@ -43,6 +43,10 @@ func catalog() []entry {
 		fact[RoleDefined](),
 		fact[RoleWithdrawn](),
 
+		fact[KeyCreated](),
+		fact[KeyRotated](),
+		fact[KeyRevoked](),
+
 		fact[ContactAdded](),
 		fact[ContactChanged](),
 		fact[ContactRemoved](),
@@ -74,16 +78,31 @@ func catalog() []entry {
 		fact[UserRegistered](),
 		fact[UserJoined](),
 		fact[UserErased](),
+		fact[UserProfileChanged](),
+		fact[UserPreferencesChanged](),
+		fact[UserEmailChangeRequested](),
+		fact[UserEmailChanged](),
 		fact[UserLocked](),
 		fact[UserUnlocked](),
 		fact[PasswordSet](),
+		fact[PasswordChanged](),
+		fact[PasswordResetRequested](),
+		fact[PasswordReset](),
+		fact[FactorEnrolled](),
+		fact[FactorVerified](),
+		fact[FactorRemoved](),
+		fact[FactorReset](),
+		fact[RecoveryCodesIssued](),
 		fact[SessionStarted](),
 		fact[SessionEnded](),
 
 		fact[AddressClaimed](),
 		fact[AddressErased](),
+		fact[AddressReleased](),
+		fact[AddressSignupRequested](),
 
 		fact[SigninAttempted](),
+		fact[SigninThrottled](),
 		fact[CommandRefused](),
 	}
 }

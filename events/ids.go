@@ -17,6 +17,8 @@ type (
 	AddressID    = ID[struct{ address byte }]
 	InvitationID = ID[struct{ invitation byte }]
 	ContactID    = ID[struct{ contact byte }]
+	FactorID     = ID[struct{ factor byte }]
+	KeyRefID     = ID[struct{ key byte }] // of an API key; a KeyID is of a data key
 	SessionID    = ID[struct{ session byte }]
 	SecretID     = ID[struct{ secret byte }]
 	LogID        = ID[struct{ log byte }]

@@ -63,6 +63,9 @@ type SessionStarted struct {
 	Method    string    `json:"method"`
 	ExpiresAt Time      `json:"expires_at"`
 	Attempt   CommitID  `json:"attempt,omitzero"` // the attempt that was reserved for it
+	// Factor is the second factor that was used, and Step which of its codes: each is used once.
+	Factor FactorID `json:"factor,omitzero"`
+	Step   int64    `json:"step,omitempty"`
 }
 
 func (SessionStarted) kind() Kind { return Kind{"session.started", 1} }
@@ -119,3 +122,161 @@ type CommandRefused struct {
 }
 
 func (CommandRefused) kind() Kind { return Kind{"command.refused", 1} }
+
+// PersonProfile is what a user says of themselves, beside the name (SPEC 4.1). Mobile is E.164, TimeZone a name of the
+// IANA database, Locale a BCP 47 tag, Country ISO 3166-1 alpha-2.
+type PersonProfile struct {
+	PersonName
+	Mobile   string `json:"mobile,omitempty"`
+	TimeZone string `json:"time_zone,omitempty"`
+	Locale   string `json:"locale,omitempty"`
+	Country  string `json:"country,omitempty"`
+}
+
+// UserProfileChanged replaces what a user says of themselves. Was and Profile are as before and from now on.
+type UserProfileChanged struct {
+	Was     Sealed[PersonProfile] `json:"-"`
+	Profile Sealed[PersonProfile] `json:"-"`
+}
+
+func (UserProfileChanged) kind() Kind { return Kind{"user.profile_changed", 1} }
+func (f *UserProfileChanged) parts() []part {
+	return []part{{"was", &f.Was}, {"profile", &f.Profile}}
+}
+
+// Preferences are what the portal and the mailer read of how somebody wants to be told (SPEC 4.7).
+type Preferences struct {
+	Desktop bool     `json:"desktop,omitempty"`
+	Badges  bool     `json:"badges,omitempty"`
+	Sounds  bool     `json:"sounds,omitempty"`
+	NoMail  []string `json:"no_mail,omitempty"` // kinds of mails that are not wanted
+}
+
+// UserPreferencesChanged replaces them.
+type UserPreferencesChanged struct {
+	From Preferences `json:"from"`
+	To   Preferences `json:"to"`
+}
+
+func (UserPreferencesChanged) kind() Kind { return Kind{"user.preferences_changed", 1} }
+
+// UserEmailChangeRequested says that a user wants another e-mail address, which has yet to be confirmed there. Email is
+// sealed by the new address's key.
+type UserEmailChangeRequested struct {
+	Address    AddressID     `json:"address"`
+	Email      Sealed[Email] `json:"-"`
+	Generation uint32        `json:"generation"`
+	ExpiresAt  Time          `json:"expires_at"`
+}
+
+func (UserEmailChangeRequested) kind() Kind       { return Kind{"user.email_change_requested", 1} }
+func (f *UserEmailChangeRequested) parts() []part { return []part{{"email", &f.Email}} }
+
+// UserEmailChanged says that the user signs in with another address from now on.
+type UserEmailChanged struct {
+	From  AddressID     `json:"from"`
+	To    AddressID     `json:"to"`
+	Email Sealed[Email] `json:"-"`
+}
+
+func (UserEmailChanged) kind() Kind       { return Kind{"user.email_changed", 1} }
+func (f *UserEmailChanged) parts() []part { return []part{{"email", &f.Email}} }
+
+// PasswordChanged names the vault's entry of the new password, chosen by whoever knew the old one.
+type PasswordChanged struct {
+	Secret SecretID `json:"secret"`
+}
+
+func (PasswordChanged) kind() Kind { return Kind{"password.changed", 1} }
+
+// PasswordResetRequested sends a link to the user's address. Links of earlier generations stop working.
+type PasswordResetRequested struct {
+	Generation uint32 `json:"generation"`
+	ExpiresAt  Time   `json:"expires_at"`
+}
+
+func (PasswordResetRequested) kind() Kind { return Kind{"password.reset_requested", 1} }
+
+// PasswordReset names the vault's entry of the new password, chosen by whoever had the link.
+type PasswordReset struct {
+	Secret     SecretID `json:"secret"`
+	Generation uint32   `json:"generation"`
+}
+
+func (PasswordReset) kind() Kind { return Kind{"password.reset", 1} }
+
+// The kinds of second factors.
+const (
+	FactorTOTP    = "totp"
+	FactorSMS     = "sms"
+	FactorPasskey = "passkey"
+)
+
+// FactorEnrolled begins a second factor: it counts once it has been verified. Secret is in the vault: a TOTP seed, a
+// passkey, or nothing for a mobile number, which stands in the profile.
+type FactorEnrolled struct {
+	Factor    FactorID     `json:"factor"`
+	Method    string       `json:"method"`
+	Secret    SecretID     `json:"secret,omitzero"`
+	Label     Sealed[Note] `json:"-"` // what the person calls it, or the number
+	ExpiresAt Time         `json:"expires_at"`
+}
+
+func (FactorEnrolled) kind() Kind       { return Kind{"factor.enrolled", 1} }
+func (f *FactorEnrolled) parts() []part { return []part{{"label", &f.Label}} }
+
+// FactorVerified says that a code of the factor has been shown: from now on it is asked for.
+type FactorVerified struct {
+	Factor FactorID `json:"factor"`
+	Step   int64    `json:"step,omitempty"` // of the code that was used
+}
+
+func (FactorVerified) kind() Kind { return Kind{"factor.verified", 1} }
+
+// FactorRemoved takes a factor away, by the person.
+type FactorRemoved struct {
+	Factor FactorID `json:"factor"`
+}
+
+func (FactorRemoved) kind() Kind { return Kind{"factor.removed", 1} }
+
+// FactorReset takes all factors and recovery codes away, by an administrator of an account or by the operator.
+type FactorReset struct {
+	Account AccountID `json:"account,omitzero"`
+}
+
+func (FactorReset) kind() Kind { return Kind{"factor.reset", 1} }
+
+// RecoveryCodesIssued replaces the recovery codes. The vault's entry holds their hashes.
+type RecoveryCodesIssued struct {
+	Secret SecretID `json:"secret"`
+	Codes  int      `json:"codes"`
+}
+
+func (RecoveryCodesIssued) kind() Kind { return Kind{"recovery_codes.issued", 1} }
+
+// SigninThrottled says that attempts are refused for a while; it is written once for each such while.
+type SigninThrottled struct {
+	Factor string `json:"factor"`
+	Until  Time   `json:"until"`
+}
+
+func (SigninThrottled) kind() Kind { return Kind{"signin.throttled", 1} }
+
+// AddressReleased says that an e-mail address belongs to nobody any more.
+type AddressReleased struct {
+	User UserID `json:"user"` // who had it
+}
+
+func (AddressReleased) kind() Kind     { return Kind{"address.released", 1} }
+func (f AddressReleased) about() AnyID { return f.User.Any() }
+
+// AddressSignupRequested sends a link to an address with which somebody wants to open an account of their own.
+type AddressSignupRequested struct {
+	Email      Sealed[Email] `json:"-"`
+	Generation uint32        `json:"generation"`
+	ExpiresAt  Time          `json:"expires_at"`
+}
+
+func (AddressSignupRequested) kind() Kind       { return Kind{"address.signup_requested", 1} }
+func (f *AddressSignupRequested) parts() []part { return []part{{"email", &f.Email}} }

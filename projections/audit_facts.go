@@ -159,6 +159,15 @@ func auditOf(c *Opened, e events.Event) auditFact {
 	case events.RoleWithdrawn:
 		return done("account", c.Boundary.ID, auditRole{f.Role, &f.From}, nil)
 
+	case events.KeyCreated:
+		state := auditGrants("active", f.Grants)
+		state.ExpiresAt = f.ExpiresAt
+		return done("key", f.Key.Any(), nil, state)
+	case events.KeyRotated:
+		return done("key", f.Key.Any(), nil, auditState{ExpiresAt: f.Until})
+	case events.KeyRevoked:
+		return done("key", f.Key.Any(), auditState{Status: active}, auditState{Status: revoked, Because: f.Because})
+
 	case events.ContactAdded:
 		return done("contact", f.Contact.Any(), nil, auditState{Roles: f.Roles})
 	case events.ContactChanged:
@@ -235,7 +244,31 @@ func auditOf(c *Opened, e events.Event) auditFact {
 		return ofOwn(ofOperator, nil)
 	case events.UserErased:
 		return ofOwn(ofUser, auditState{Status: "erased"})
+	case events.UserProfileChanged:
+		return ofOwn(ofUser, nil)
+	case events.UserPreferencesChanged:
+		return ofOwn(ofOperator, nil)
+	case events.UserEmailChangeRequested:
+		return ofOwn(ofUser, auditState{Generation: f.Generation, ExpiresAt: f.ExpiresAt})
+	case events.UserEmailChanged:
+		return ofOwn(ofUser, nil)
 	case events.PasswordSet:
+		return ofOwn(ofUser, nil)
+	case events.PasswordChanged:
+		return ofOwn(ofUser, nil)
+	case events.PasswordResetRequested:
+		return ofOwn(ofUser, auditState{Generation: f.Generation, ExpiresAt: f.ExpiresAt})
+	case events.PasswordReset:
+		return ofOwn(ofUser, auditState{Generation: f.Generation})
+	case events.FactorEnrolled:
+		return ofOwn(ofUser, auditState{Status: "enrolled", Factor: f.Method})
+	case events.FactorVerified:
+		return ofOwn(ofUser, auditState{Status: "verified"})
+	case events.FactorRemoved:
+		return ofOwn(ofUser, auditState{Status: "removed"})
+	case events.FactorReset:
+		return ofOwn(ofUser, auditState{Status: "reset"})
+	case events.RecoveryCodesIssued:
 		return ofOwn(ofUser, nil)
 	case events.SessionStarted:
 		return ofOwn(ofUser, auditState{Method: f.Method})
@@ -244,12 +277,19 @@ func auditOf(c *Opened, e events.Event) auditFact {
 
 	case events.AddressClaimed:
 		return auditFact{trail: ofOperator, target: auditTarget{"user", f.User.Any()}, outcome: AuditDone}
+	case events.AddressReleased:
+		return auditFact{trail: ofOperator, target: auditTarget{"user", f.User.Any()}, outcome: AuditDone}
+	case events.AddressSignupRequested:
+		return auditFact{trail: ofOperator, target: auditTarget{"address", c.Boundary.ID}, outcome: AuditDone, after: auditState{ExpiresAt: f.ExpiresAt}}
 	case events.AddressErased:
 		return auditFact{trail: ofOperator, target: auditTarget{"address", c.Boundary.ID}, outcome: AuditDone}
 
 	case events.SigninAttempted:
 		return auditFact{trail: ofUser, target: auditTarget{"", c.Boundary.ID}, outcome: AuditRefused, code: "bad_credentials",
 			after: auditState{Factor: f.Factor, Unwritten: f.Refused}}
+	case events.SigninThrottled:
+		return auditFact{trail: ofUser, target: auditTarget{"", c.Boundary.ID}, outcome: AuditRefused, code: "rate_limited",
+			after: auditState{Factor: f.Factor, ExpiresAt: f.Until}}
 	case events.CommandRefused:
 		refused := auditFact{trail: inOne, account: f.Account, target: auditTarget{"account", f.Account.Any()}, outcome: AuditRefused,
 			code: f.Code, after: auditState{Command: f.Command, Unwritten: f.Refused}}

@@ -117,7 +117,11 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
 		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
 		events.InvitationReminded, events.UserLocked, events.UserUnlocked,
-		events.MembershipUserLocked, events.MembershipUserUnlocked: // they sign in nowhere; what the account gave them stays
+		events.MembershipUserLocked, events.MembershipUserUnlocked,
+		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
+		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
+		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
+		events.KeyCreated, events.KeyRotated, events.KeyRevoked: // they sign in nowhere; what the account gave them stays
 	}
 }
 
