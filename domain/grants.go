@@ -63,6 +63,11 @@ type Access struct {
 // Holds says whether the access includes a permission.
 func (a Access) Holds(p Permission) bool { return a.all || anyHolds(a.held, p) }
 
+// Reaches says whether the access includes a permission in the sub-accounts as well.
+func (a Access) Reaches(p Permission) bool {
+	return a.all || slices.ContainsFunc(a.held, func(h held) bool { return h.Inherit && h.holds(p) })
+}
+
 // Owner says whether the access is the protected role's: only owners make or change owners.
 func (a Access) Owner() bool {
 	return a.all || slices.ContainsFunc(a.held, func(h held) bool { return h.owns })

@@ -271,7 +271,7 @@ func (p *program) startDatabase(ctx context.Context) error {
 func (p *program) startModels(context.Context) error {
 	if !p.options.NoProjections {
 		p.models = projections.New(p.pool, p.log, sealer.Opener{Sealer: p.sealer}, p.logger,
-			projections.Archive(), projections.UserList(), projections.Invitations(), projections.Audit())
+			projections.Archive(), projections.UserList(), projections.Invitations(), projections.Audit(), projections.Accounts())
 		p.parts = append(p.parts, part{"projections", p.project})
 	}
 	var invitations eraser.Invitations // none without read models

@@ -192,7 +192,7 @@ func TestErase(t *testing.T) {
 		}
 	}
 	gone(r)
-	for _, name := range []string{"archive", "user_list", "invitations", "audit"} {
+	for _, name := range []string{"archive", "user_list", "invitations", "audit", "accounts"} {
 		operator.post("/v1/operator/projections/"+name+"/rebuild", nil)
 		r.until(name+" rebuilt", func() bool {
 			body := operator.get("/v1/operator/projections").Want(200).Body

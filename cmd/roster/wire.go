@@ -285,7 +285,7 @@ func (p *program) await(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"archive", "user_list", "invitations", "audit"} {
+	for _, name := range []string{"archive", "user_list", "invitations", "audit", "accounts"} {
 		if err := p.models.WaitFor(ctx, name, last); err != nil {
 			p.logger.Warn("serving before the read models are current", "projection", name, "err", err)
 			return nil

@@ -125,6 +125,7 @@ func newServer(c Config) (*server, error) {
 // routes registers every operation. Each stands beside its handler.
 func (s *server) routes() {
 	s.accountRoutes()
+	s.treeRoutes()
 	s.invitationRoutes()
 	s.linkRoutes()
 	s.memberRoutes()

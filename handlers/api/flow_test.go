@@ -428,7 +428,7 @@ func TestOperator(t *testing.T) {
 	w.do("POST", "/v1/operator/erase", w.operator, map[string]any{"email": "nobody@example.com"}).refused(404, "not_found")
 
 	w.do("GET", "/v1/operator/projections", owner.token, nil).refused(403, "not_permitted")
-	if got := w.do("GET", "/v1/operator/projections", w.operator, nil).is(200); got.count("items") != 4 {
+	if got := w.do("GET", "/v1/operator/projections", w.operator, nil).is(200); got.count("items") != 5 {
 		t.Errorf("%s", got.body)
 	}
 	if got := w.do("POST", "/v1/operator/projections/user_list/rebuild", w.operator, nil).is(200); got.text("state") != "serving" {

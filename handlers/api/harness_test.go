@@ -177,7 +177,7 @@ func (w *world) models(seal *sealer.Sealer, logger *slog.Logger) *projections.Ru
 	}
 	w.t.Cleanup(pool.Close)
 	w.pool = pool
-	runner := projections.New(pool, w.log, sealer.Opener{Sealer: seal}, logger, projections.Archive(), projections.UserList(), projections.Invitations(), projections.Audit())
+	runner := projections.New(pool, w.log, sealer.Opener{Sealer: seal}, logger, projections.Archive(), projections.UserList(), projections.Invitations(), projections.Audit(), projections.Accounts())
 	if err := runner.Prepare(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}

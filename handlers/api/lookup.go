@@ -27,6 +27,7 @@ const (
 	modelUsers       = "user_list"
 	modelInvitations = "invitations"
 	modelAudit       = "audit"
+	modelAccounts    = "accounts"
 )
 
 // AccountParam names the account.

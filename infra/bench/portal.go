@@ -113,5 +113,5 @@ func (l *lab) portal(ctx context.Context) (*portal, error) {
 
 // models are the read models, as the program runs them.
 func models() []projections.Model {
-	return []projections.Model{projections.Archive(), projections.UserList(), projections.Invitations(), projections.Audit()}
+	return []projections.Model{projections.Archive(), projections.UserList(), projections.Invitations(), projections.Audit(), projections.Accounts()}
 }

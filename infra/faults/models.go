@@ -118,7 +118,9 @@ func samePlace(a, b map[string]model) bool {
 }
 
 // modelNames are the read models that the program has.
-func modelNames() []string { return []string{"archive", "user_list", "invitations", "audit"} }
+func modelNames() []string {
+	return []string{"archive", "user_list", "invitations", "audit", "accounts"}
+}
 
 // Rebuilt has every read model built anew, judges what was there before by it, and answers it. The program may write
 // by itself meanwhile, as when a mail has been sent: then it is done again.
