@@ -166,7 +166,7 @@ func (l invitationsFold) fact(c Opened, e events.Event) {
 	case events.UserRegistered:
 		l.people.put(atPerson(c.Boundary.ID), l.people.look(atPerson(c.Boundary.ID)).registered(f))
 	case events.UserErased:
-		l.people.put(atPerson(c.Boundary.ID), person{erased: true})
+		l.people.put(atPerson(c.Boundary.ID), person{user: true, erased: true})
 		for _, address := range f.Addresses {
 			l.list.editAll(group{true, address.Any()}, (*invitationRow).erase)
 		}

@@ -107,6 +107,10 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 		}
 	case events.AddressErased:
 		l.entries.editAll(group{true, c.Boundary.ID}, (*listRow).erase)
+	case events.UserLocked:
+		l.lock(c.Boundary.ID, true)
+	case events.UserUnlocked:
+		l.lock(c.Boundary.ID, false)
 	case events.OperatorKeyAdded:
 		l.people.put(atPerson(f.Key), person{name: cleanText(f.Name)})
 
@@ -116,7 +120,7 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 		events.ModulesDeclared, events.ProfileDefined, events.TreeOpened, events.TreeMoved, events.TreeClosed,
 		events.AccountRenamed, events.AccountMoved, events.AccountClosed, events.AccountPolicyChanged, events.AccountProfileAdopted,
 		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
-		events.InvitationReminded, events.UserLocked, events.UserUnlocked,
+		events.InvitationReminded,
 		events.MembershipUserLocked, events.MembershipUserUnlocked,
 		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
@@ -145,6 +149,13 @@ func (l userListFold) become(at place, status string) {
 func (l userListFold) setPerson(id events.AnyID, p person) {
 	l.people.put(atPerson(id), p)
 	l.entries.editAll(group{id: id}, func(r *listRow) { r.show(p) })
+}
+
+// lock notes that a user is locked, which no row of an account shows.
+func (l userListFold) lock(id events.AnyID, is bool) {
+	p := *l.people.look(atPerson(id))
+	p.locked = is
+	l.people.put(atPerson(id), p)
 }
 
 // grantSum is what several grants give together: roles and extra permissions, each once in the order of the

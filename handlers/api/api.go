@@ -142,6 +142,7 @@ func (s *server) routes() {
 	s.operatorRoutes()
 	s.operatorUserRoutes()
 	s.deliveryRoutes()
+	s.operatorListRoutes()
 }
 
 // outer is what every request passes: headers that no answer is without, a net under faults, and the counting.
