@@ -41,7 +41,7 @@ const ErasedName = "erased"
 // A commit costs as many rows as its facts are about, however many members an account has; a sign-in or a change
 // of a person costs a row for each account of that person.
 func UserList() Model {
-	return Model{Name: "user_list", Version: 3, Tables: extensions + peopleTable + usersIndexes + userListTables, Apply: applyUserList}
+	return Model{Name: "user_list", Version: 3, Tables: extensions + peopleTable + usersIndexes + userListTables + reachTables, Apply: applyUserList}
 }
 
 // extensions are what the search needs. They belong to the database, not to a schema; the lock lets one of several
@@ -153,6 +153,13 @@ func applyUserList(ctx context.Context, tx pgx.Tx, commits []Opened) error {
 	}
 	var b pgx.Batch
 	write, gone := l.entries.settle()
+	reach, err := foldReach(ctx, tx, commits, l.entries, write)
+	if err != nil {
+		return fmt.Errorf("user list: %w", err)
+	}
+	if err := reach.save(&b); err != nil {
+		return fmt.Errorf("user list: %w", err)
+	}
 	savePeople(&b, l.people)
 	deletePlaces(&b, "entry", gone)
 	if err := saveListRows(&b, write); err != nil {

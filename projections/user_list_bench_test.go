@@ -93,6 +93,71 @@ func BenchmarkUserList(b *testing.B) {
 	}
 }
 
+// BenchmarkUsersAcross reads pages of the list over 10,000 accounts of ten members each, below one of 20,000 of whom
+// five or all reach into them; and of the user list of one of them.
+func BenchmarkUsersAcross(b *testing.B) {
+	for _, reaching := range []int{5, 20_000} {
+		d, of := acrossList(b, 10_000, 20_000, reaching)
+		direct := false
+		for name, c := range map[string]struct {
+			query UserListQuery
+			of    []Listed
+		}{
+			"one":          {UserListQuery{}, of[:1]},
+			"one by email": {UserListQuery{Sort: "-email"}, of[:1]},
+			"one searched": {UserListQuery{Q: "U42@"}, of[:1]},
+			"all":          {UserListQuery{Inherited: &direct}, of},
+			"all and more": {UserListQuery{}, of},
+			"all searched": {UserListQuery{Q: "U4242@"}, of},
+		} {
+			b.Run(fmt.Sprintf("%d reach/%s", reaching, name), func(b *testing.B) {
+				c.query.Limit, c.query.Now = 50, listEpoch
+				for b.Loop() {
+					if _, err := UsersAcross(b.Context(), d.Conn, d.schema, c.query, c.of); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// acrossList is a list of many small accounts below a large one, made as the facts would make it.
+func acrossList(t testing.TB, accounts, members, reaching int) (listDB, []Listed) {
+	t.Helper()
+	d := makeList(t, connectLists(t), UserList(), "user_list_1")
+	top := accountNamed("top")
+	of := make([]Listed, 0, accounts)
+	for i := range accounts {
+		of = append(of, Listed{accountNamed(fmt.Sprint("sub ", i)), []events.AccountID{top}})
+	}
+	const columns = `INSERT INTO user_list_1.entry (account, key, member, name, email, erased, search, name_sort, email_sort,
+		two_factor, roles, roles_sort, permissions, grants, status, since, generation)
+		SELECT a.id, gen_random_uuid(), true, 'User ' || md5(i::text), 'u' || i || '@x.example', false,
+			'user ' || md5(i::text) || E'\nu' || i || '@x.example', 'user ' || md5(i::text), 'u' || i || '@x.example',
+			false, ARRAY['viewer'], 'viewer', '{}', '[]', 'active', now(), 1 `
+	ids := make([][16]byte, 0, accounts)
+	for _, l := range of {
+		ids = append(ids, l.Account)
+	}
+	for sql, args := range map[string][]any{
+		columns + `FROM unnest($1::uuid[]) WITH ORDINALITY AS a(id, n) CROSS JOIN LATERAL generate_series(a.n * 10, a.n * 10 + 9) i`: {ids},
+		columns + `FROM (SELECT $1::uuid AS id) a, generate_series(1, $2::int) i`:                                                    {[16]byte(top), members},
+	} {
+		if _, err := d.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := d.Exec(t.Context(), `INSERT INTO user_list_1.reach SELECT account, key, '[{"roles":["owner"]}]', ARRAY['owner'], 'owner', '{}', NULL
+		FROM user_list_1.entry WHERE account = $1 LIMIT $2`, [16]byte(top), reaching); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Exec(t.Context(), `VACUUM ANALYZE user_list_1.entry, user_list_1.reach, user_list_1.person`); err != nil {
+		t.Fatal(err)
+	}
+	return d, of
+}
+
 // BenchmarkUserListApply applies pages of 500 commits in which people come (4 facts) and sign in.
 func BenchmarkUserListApply(b *testing.B) {
 	for _, model := range []Model{UserList(), Invitations()} {

@@ -26,12 +26,17 @@ type userItemRow struct {
 	who                               whoRow
 	position, expired                 pgtype.Int8
 	counts                            pgtype.Text
+	listed, above                     pgtype.UUID // across accounts only
 }
 
-func (r *userItemRow) scan(rows pgx.Rows) error {
-	return rows.Scan(&r.part, &r.sortValue, &r.key, &r.member, &r.name, &r.email, &r.erased, &r.lastSignIn, &r.twoFactor,
+func (r *userItemRow) scan(rows pgx.Rows, across bool) error {
+	into := []any{&r.part, &r.sortValue, &r.key, &r.member, &r.name, &r.email, &r.erased, &r.lastSignIn, &r.twoFactor,
 		&r.roles, &r.permissions, &r.grants, &r.status, &r.since, &r.expires, &r.until, &r.delivery, &r.reason,
-		&r.who.kind, &r.who.id, &r.who.name, &r.position, &r.counts, &r.expired)
+		&r.who.kind, &r.who.id, &r.who.name, &r.position, &r.counts, &r.expired}
+	if across {
+		into = append(into, &r.listed, &r.above)
+	}
+	return rows.Scan(into...)
 }
 
 func (r *userItemRow) item() (UserItem, error) {
@@ -40,7 +45,11 @@ func (r *userItemRow) item() (UserItem, error) {
 		TwoFactor: r.twoFactor.Bool, Roles: r.roles, Permissions: r.permissions, Status: r.status.String,
 		Label: labelOf(r.status.String), Since: r.since.Time.UTC(), ExpiresAt: timeOrNil(r.expires),
 		ValidUntil: timeOrNil(r.until), Delivery: textOrNil(r.delivery), DeliveryReason: textOrNil(r.reason),
-		Inviter: r.who.who(), Erased: r.erased.Bool,
+		Inviter: r.who.who(), Erased: r.erased.Bool, Account: r.listed.Bytes,
+	}
+	if r.above.Valid {
+		above := events.AccountID(r.above.Bytes)
+		item.InheritedFrom = &above
 	}
 	if r.member.Bool {
 		user := events.UserID(r.key.Bytes)

@@ -35,11 +35,17 @@ type UserListQuery struct {
 	// or has one of the roles that hold it.
 	Permission       []string
 	RolesHolding     []string
-	Q                string // part of the name or e-mail address, in any case, with or without accents
+	Holding          []Holding // beside RolesHolding, in a list over several accounts
+	Q                string    // part of the name or e-mail address, in any case, with or without accents
 	TwoFactor        *bool
 	LastSignInBefore time.Time // before, at least once
 	LastSignInAfter  time.Time // at or after
 	Never            *bool     // never signed in
+
+	// Above are the accounts above, the nearest first: members whose access extends from there are entries too, unless
+	// Inherited says otherwise. Without it only those are.
+	Above     []events.AccountID
+	Inherited *bool
 
 	Sort  string // a column, "-" before it for descending; "" is by name
 	Limit int
@@ -48,9 +54,10 @@ type UserListQuery struct {
 
 // UserListCursor is the last entry of a page: the next page starts behind it, whatever has changed in between.
 type UserListCursor struct {
-	Sort  string       `json:"s"`
-	Value *string      `json:"v"` // of the column sorted by; nil where the entry has none
-	Key   events.AnyID `json:"k"`
+	Sort    string           `json:"s"`
+	Value   *string          `json:"v"` // of the column sorted by; nil where the entry has none
+	Key     events.AnyID     `json:"k"`
+	Account events.AccountID `json:"a,omitzero"` // in a list over several accounts
 }
 
 // UserListPage is a page of the user list. Counts are those of the whole account by status, whatever the filters;
@@ -82,8 +89,9 @@ type UserItem struct {
 	DeliveryReason *string              `json:"delivery_reason"`
 	Inviter        *Who                 `json:"inviter"`
 
-	Grants []events.Grant `json:"-"` // what Roles, Permissions and ValidUntil sum up; only in the answer about one entry
-	Erased bool           `json:"-"`
+	Account events.AccountID `json:"-"` // in whose list it stands; zero in the list of one account without others above
+	Grants  []events.Grant   `json:"-"` // what Roles, Permissions and ValidUntil sum up; only in the answer about one entry
+	Erased  bool             `json:"-"`
 }
 
 // Who is somebody who acted. Name is "" where none is known.
@@ -168,13 +176,21 @@ func (a *sqlArgs) add(v any) string {
 // column sorted by, which stand first in both directions. Only when these do not fill the page is it read anew,
 // still by one statement, with those behind them that have none.
 func UserListRead(ctx context.Context, q Querier, schema string, query UserListQuery) (UserListPage, error) {
+	if len(query.Above) > 0 {
+		return UsersAcross(ctx, q, schema, query, []Listed{{query.Account, query.Above}})
+	}
+	return readUserList(ctx, q, schema, query, nil)
+}
+
+// readUserList reads a page of one account's list, or where several are given, of all theirs.
+func readUserList(ctx context.Context, q Querier, schema string, query UserListQuery, of []Listed) (UserListPage, error) {
 	query.Limit = max(query.Limit, 1)
 	for whole := false; ; whole = true {
-		sql, args, part, err := userListSQL(schema, query, whole)
+		sql, args, part, err := userListSQL(schema, query, of, whole)
 		if err != nil {
 			return UserListPage{}, fmt.Errorf("user list: %w", err)
 		}
-		page, last, err := readUserItems(ctx, q, sql, args, query.Limit)
+		page, last, err := readUserItems(ctx, q, sql, args, query.Limit, of != nil)
 		if err != nil {
 			return UserListPage{}, fmt.Errorf("user list: %w", err)
 		}
@@ -194,8 +210,8 @@ func UserListRead(ctx context.Context, q Querier, schema string, query UserListQ
 func UserItemRead(ctx context.Context, q Querier, schema string, account events.AccountID, key events.AnyID, now time.Time) (*UserItem, uint64, error) {
 	tables := tablesOf(schema)
 	args := sqlArgs{[16]byte(account), now, schema, [16]byte(key)}
-	page, _, err := readUserItems(ctx, q, userItemsSQL(tables, "grants", `SELECT 0 AS part, NULL AS sort_value, e.* FROM `+
-		tables.entry+` e WHERE account = $1 AND key = $4`), args, 1)
+	page, _, err := readUserItems(ctx, q, userItemsSQL(tables, "grants", false, `SELECT 0 AS part, NULL AS sort_value, e.* FROM `+
+		tables.entry+` e WHERE account = $1 AND key = $4`), args, 1, false)
 	switch {
 	case err != nil:
 		return nil, 0, fmt.Errorf("user list: %w", err)
@@ -205,16 +221,16 @@ func UserItemRead(ctx context.Context, q Querier, schema string, account events.
 	return &page.Items[0], page.Position, nil
 }
 
-type listTables struct{ entry, person, counts string }
+type listTables struct{ entry, person, counts, reach string }
 
 func tablesOf(schema string) listTables {
 	name := func(table string) string { return pgx.Identifier{schema, table}.Sanitize() }
-	return listTables{name("entry"), name("person"), name("counts")}
+	return listTables{name("entry"), name("person"), name("counts"), name("reach")}
 }
 
 // userListSQL is the statement for a page and its parameters. part says that it leaves out the entries that have no
 // value in the column sorted by though some may belong to the page; with whole it never does.
-func userListSQL(schema string, query UserListQuery, whole bool) (sql string, args []any, part bool, err error) {
+func userListSQL(schema string, query UserListQuery, of []Listed, whole bool) (sql string, args []any, part bool, err error) {
 	name, descending := strings.CutPrefix(query.Sort, "-")
 	if name == "" && !descending {
 		name = "name"
@@ -227,18 +243,38 @@ func userListSQL(schema string, query UserListQuery, whole bool) (sql string, ar
 	if descending {
 		more, order = "<", "DESC"
 	}
-	params := sqlArgs{[16]byte(query.Account), query.Now, schema}
-	where := "account = $1" + userListFilter(query, &params)
 	// The number stands in the statement: of a parameter PostgreSQL expects a tenth of the rows, prefers a plan made for
 	// the values, and so makes one anew at every page, which costs more than the page.
 	limit := strconv.Itoa(query.Limit + 1)
 	tables := tablesOf(schema)
+	params := sqlArgs{[16]byte(query.Account), query.Now, schema}
 	rows := func(number, where, limit string) string {
 		return "SELECT " + number + " AS part, " + by.write + " AS sort_value, e.* FROM " + tables.entry + " e WHERE " + where +
 			" ORDER BY " + by.expr + " " + order + ", key " + order + " LIMIT " + limit
 	}
+	where := "account = $1"
+	switch {
+	case of != nil:
+		across := newAcross(tables, query, of)
+		params, where = sqlArgs{across.accounts, query.Now, schema}, "true"
+		rows = across.rows(&params, by, order)
+	case query.Inherited != nil && *query.Inherited: // nothing is above
+		where += " AND false"
+	}
+	where += userListFilter(query, &params)
 	valued, valueless := where, where+" AND "+by.expr+" IS NULL"
 	c := query.After
+	// behind is what stands behind the cursor, first among the entries of one account, where an index has them in order.
+	behind := func(columns string, values ...string) string {
+		condition := func(more, columns, values string) string {
+			return " AND (" + columns + ") " + more + " (" + values + ")"
+		}
+		if of == nil {
+			return condition(more, columns, strings.Join(values, ", "))
+		}
+		list := strings.Join(values, ", ")
+		return condition(more+"=", columns, list) + condition(more, columns+", listed", list+", "+params.add([16]byte(c.Account)))
+	}
 	switch {
 	case c == nil && descending && by.nulls:
 		valued += " AND " + by.expr + " IS NOT NULL"
@@ -247,23 +283,23 @@ func userListSQL(schema string, query UserListQuery, whole bool) (sql string, ar
 	case c.Sort != query.Sort, c.Value == nil && !by.nulls:
 		return "", nil, false, ErrCursor
 	case c.Value == nil:
-		valued = valueless + " AND key " + more + " " + params.add([16]byte(c.Key))
+		valued = valueless + behind("key", params.add([16]byte(c.Key)))
 	default:
 		value, err := by.read(*c.Value)
 		if err != nil {
 			return "", nil, false, ErrCursor
 		}
-		valued += " AND (" + by.expr + ", key) " + more + " (" + params.add(value) + "::" + by.cast + ", " + params.add([16]byte(c.Key)) + ")"
+		valued += behind(by.expr+", key", params.add(value)+"::"+by.cast, params.add([16]byte(c.Key)))
 		part = by.nulls
 	}
 	if part && whole {
 		part = false
-		sql = "WITH valued AS (" + rows("0", valued, limit) + ")" + userItemsSQL(tables, "NULL", "SELECT * FROM valued",
+		sql = "WITH valued AS (" + rows("0", valued, limit) + ")" + userItemsSQL(tables, "NULL", of != nil, "SELECT * FROM valued",
 			rows("1", valueless, limit+" - (SELECT count(*) FROM valued)"))
 	} else {
-		sql = userItemsSQL(tables, "NULL", rows("0", valued, limit))
+		sql = userItemsSQL(tables, "NULL", of != nil, rows("0", valued, limit))
 	}
-	if planForValues(query) {
+	if of != nil || planForValues(query) {
 		return sql, append([]any{pgx.QueryExecModeCacheDescribe}, params...), part, nil
 	}
 	return sql, params, part, nil
@@ -290,7 +326,11 @@ func userListFilter(q UserListQuery, args *sqlArgs) string {
 		and("roles && " + args.add(q.Role) + "::text[]")
 	}
 	if len(q.Permission) > 0 || len(q.RolesHolding) > 0 {
-		and("(permissions && " + args.add(orEmpty(q.Permission)) + "::text[] OR roles && " + args.add(orEmpty(q.RolesHolding)) + "::text[])")
+		condition := "permissions && " + args.add(orEmpty(q.Permission)) + "::text[] OR roles && " + args.add(orEmpty(q.RolesHolding)) + "::text[]"
+		for _, h := range q.Holding {
+			condition += " OR listed = ANY(" + args.add(uuidsOf(h.Accounts)) + "::uuid[]) AND roles && " + args.add(h.Roles) + "::text[]"
+		}
+		and("(" + condition + ")")
 	}
 	if q.Q != "" {
 		and("search LIKE " + args.add(containsPattern(q.Q)))
@@ -329,6 +369,14 @@ func statusIs(statuses []string) string {
 	return "(" + strings.TrimPrefix(condition, "false OR ") + ")"
 }
 
+func uuidsOf(accounts []events.AccountID) [][16]byte {
+	list := make([][16]byte, 0, len(accounts))
+	for _, id := range accounts {
+		list = append(list, id)
+	}
+	return list
+}
+
 func orEmpty(list []string) []string {
 	if list == nil {
 		return []string{}
@@ -336,9 +384,16 @@ func orEmpty(list []string) []string {
 	return list
 }
 
-// userItemsSQL selects the parts of a page in their order, and one row more with what is of the whole account. The
-// name of an inviter is looked up for the rows of the page alone: it may change without a fact about them.
-func userItemsSQL(tables listTables, grants string, parts ...string) string {
+// userItemsSQL selects the parts of a page in their order, and one row more with what is of the whole account; across
+// accounts, of all of them. The name of an inviter is looked up for the rows of the page alone: it may change without a
+// fact about them.
+func userItemsSQL(tables listTables, grants string, across bool, parts ...string) string {
+	more, none := "", ""
+	whose, counts := "account = $1", "(SELECT jsonb_object_agg(status, n)::text FROM "+tables.counts+" WHERE account = $1)"
+	if across {
+		more, none, whose = ",\n\tlisted, above", ",\n\tNULL, NULL", "account = ANY($1::uuid[])"
+		counts = "(SELECT jsonb_object_agg(status, n)::text FROM (SELECT status, sum(n) AS n FROM " + tables.counts + " WHERE " + whose + " GROUP BY status) c)"
+	}
 	var b strings.Builder
 	for _, part := range parts {
 		b.WriteString(`
@@ -346,20 +401,20 @@ SELECT part, sort_value, key, member, name, email, erased, last_sign_in, two_fac
 	CASE WHEN status = 'pending' AND expires_at <= $2 THEN 'expired' ELSE status END, since, expires_at, valid_until,
 	delivery, delivery_reason, inviter_type, coalesce(inviter_id, ''),
 	(SELECT CASE WHEN p.erased THEN '` + ErasedName + `' ELSE p.name END FROM ` + tables.person + ` p WHERE p.key = inviter),
-	NULL::bigint, NULL::text, NULL::bigint
+	NULL::bigint, NULL::text, NULL::bigint` + more + `
 FROM (` + part + `) page
 UNION ALL`)
 	}
 	b.WriteString(`
 SELECT 2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
 	coalesce((SELECT position FROM roster.projection WHERE schema = $3), 0),
-	(SELECT jsonb_object_agg(status, n)::text FROM ` + tables.counts + ` WHERE account = $1),
-	(SELECT count(*) FROM ` + tables.entry + ` WHERE account = $1 AND status = 'pending' AND expires_at <= $2)`)
+	` + counts + `,
+	(SELECT count(*) FROM ` + tables.entry + ` WHERE ` + whose + ` AND status = 'pending' AND expires_at <= $2)` + none)
 	return b.String()
 }
 
 // readUserItems reads what userItemsSQL selects: at most limit items, and where the last stands when there are more.
-func readUserItems(ctx context.Context, q Querier, sql string, args []any, limit int) (UserListPage, *UserListCursor, error) {
+func readUserItems(ctx context.Context, q Querier, sql string, args []any, limit int, across bool) (UserListPage, *UserListCursor, error) {
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return UserListPage{}, nil, err
@@ -372,9 +427,9 @@ func readUserItems(ctx context.Context, q Querier, sql string, args []any, limit
 	for rows.Next() {
 		var before *UserListCursor
 		if len(page.Items) == limit {
-			before = &UserListCursor{Value: textOrNil(r.sortValue), Key: r.key.Bytes}
+			before = &UserListCursor{Value: textOrNil(r.sortValue), Key: r.key.Bytes, Account: r.listed.Bytes}
 		}
-		if err := r.scan(rows); err != nil {
+		if err := r.scan(rows, across); err != nil {
 			return UserListPage{}, nil, err
 		}
 		switch {

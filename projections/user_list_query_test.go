@@ -302,7 +302,7 @@ func TestUserListPlans(t *testing.T) {
 					q.After.Value = &micros
 				}
 			}
-			sql, args, _, err := userListSQL(d.schema, q, deep)
+			sql, args, _, err := userListSQL(d.schema, q, nil, deep)
 			if err != nil {
 				t.Fatal(err)
 			}

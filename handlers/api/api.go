@@ -129,6 +129,7 @@ func (s *server) routes() {
 	s.invitationRoutes()
 	s.linkRoutes()
 	s.memberRoutes()
+	s.usersAcrossRoutes()
 	s.memberCommandRoutes()
 	s.auditRoutes()
 	s.checkRoutes()

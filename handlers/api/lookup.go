@@ -22,6 +22,9 @@ const (
 	courtesy     = 100 * time.Millisecond
 )
 
+// deepestTree bounds a walk up the tree of accounts.
+const deepestTree = 16
+
 // The read models that questions are asked of.
 const (
 	modelUsers       = "user_list"
@@ -104,8 +107,13 @@ func (r *request) missing(account events.AccountID) error {
 	}
 	if user := r.r.PathValue("user"); user != "" {
 		id, err := userID(user)
-		if m, ok := a.Member(id); err != nil || !ok || m.Status == domain.Revoked && r.op.command {
+		if err != nil {
 			return nowhere()
+		}
+		if m, ok := a.Member(id); !ok || m.Status == domain.Revoked && r.op.command {
+			if inherits, err := r.inherits(account, id); err != nil || !inherits {
+				return orNowhere(err)
+			}
 		}
 	}
 	if invitation := r.r.PathValue("invitation"); invitation != "" {
@@ -115,6 +123,32 @@ func (r *request) missing(account events.AccountID) error {
 		}
 	}
 	return nil
+}
+
+func orNowhere(err error) error {
+	if err == nil {
+		err = nowhere()
+	}
+	return err
+}
+
+// inherits says whether a user has access to an account without being a member of it: from one above.
+func (r *request) inherits(account events.AccountID, user events.UserID) (bool, error) {
+	var why domain.Why
+	err := r.App.Ask(r.ctx, r.call, domain.AskWhy(account, user, domain.UsersRead, &why))
+	return !why.Access.None(), err
+}
+
+// above are the accounts above one, the nearest first, and the position up to which their members are known.
+func (r *request) above(account events.AccountID) (list []events.AccountID, position uint64, err error) {
+	a, _, err := r.App.Account(r.ctx, account)
+	for err == nil && !a.Parent.IsZero() && len(list) < deepestTree {
+		var at uint64
+		if a, at, err = r.App.Account(r.ctx, a.Parent); err == nil && a.Opened {
+			list, position = append(list, a.ID), max(position, at)
+		}
+	}
+	return list, position, err
 }
 
 // operatorOnly refuses everybody else.

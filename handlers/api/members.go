@@ -16,7 +16,7 @@ import (
 func (s *server) memberRoutes() {
 	const at = "/v1/accounts/{account}/users"
 	add(s, operation{id: "ListUsers", method: http.MethodGet, path: at, tag: "users", summary: "The user list",
-		description: "Members and open invitations in one list. Filters that are set must all hold; within one of several values any may.",
+		description: "Members and open invitations in one list, with the members who come from an account above: they have inherited_from and cannot be changed here. Filters that are set must all hold; within one of several values any may.",
 		reads:       modelUsers, senior: within(domain.UsersRead), codes: []domain.Code{domain.NotPermitted}}, listUsers)
 	add(s, operation{id: "GetUser", method: http.MethodGet, path: at + "/{user}", tag: "users", summary: "A member",
 		reads: modelUsers, etag: true, whole: true, senior: within(domain.UsersRead), codes: []domain.Code{domain.NotPermitted}}, getUser)
@@ -39,6 +39,11 @@ func (p MemberParam) ids() (events.AccountID, events.UserID, error) {
 
 type listUsersInput struct {
 	AccountParam
+	UserListParams
+}
+
+// UserListParams are the filters and the order of a user list.
+type UserListParams struct {
 	PageParams
 	Status           []string  `query:"status" enum:"pending,expired,active,suspended,revoked" doc:"Any of these, by comma"`
 	Role             []string  `query:"role" doc:"Any of these roles, by comma"`
@@ -48,7 +53,7 @@ type listUsersInput struct {
 	LastSignInBefore time.Time `query:"last_sign_in_before"`
 	LastSignInAfter  time.Time `query:"last_sign_in_after"`
 	NeverSignedIn    string    `query:"never_signed_in" enum:"true,false"`
-	Inherited        string    `query:"inherited" enum:"true,false" doc:"Members who come from an account above"`
+	Inherited        string    `query:"inherited" enum:"true,false" doc:"true: only members who come from an account above; false: none of them"`
 	Sort             string    `query:"sort" doc:"name, email, roles, status, last_sign_in, two_factor, since, expires_at or valid_until; with - in front descending"`
 }
 
@@ -75,12 +80,18 @@ func userOf(item projections.UserItem) userBody {
 	return out
 }
 
-// filters turns what was asked for into a query, or says what is wrong with it.
-func (r *request) filters(in *listUsersInput, account events.AccountID, now events.Time) (projections.UserListQuery, error) {
-	q := projections.UserListQuery{Account: account, Now: now.Std(), Status: in.Status, Role: in.Role, Permission: in.Permission, Q: in.Q,
+// filters turns what was asked for into a query.
+func (in *UserListParams) filters(now events.Time) projections.UserListQuery {
+	return projections.UserListQuery{Now: now.Std(), Status: in.Status, Role: in.Role, Permission: in.Permission, Q: in.Q,
+		TwoFactor: boolOf(in.TwoFactor), Never: boolOf(in.NeverSignedIn), Inherited: boolOf(in.Inherited),
 		LastSignInBefore: in.LastSignInBefore, LastSignInAfter: in.LastSignInAfter, Sort: in.Sort, Limit: in.Limit}
+}
+
+// filters turns what was asked of an account into a query, or says what is wrong with it.
+func (r *request) filters(in *listUsersInput, account events.AccountID, now events.Time) (projections.UserListQuery, error) {
+	q := in.UserListParams.filters(now)
+	q.Account = account
 	if len(in.Role)+len(in.Permission) == 0 {
-		q.TwoFactor, q.Never = boolOf(in.TwoFactor), boolOf(in.NeverSignedIn)
 		return q, nil
 	}
 	roles, err := r.roles(account)
@@ -96,18 +107,24 @@ func (r *request) filters(in *listUsersInput, account events.AccountID, now even
 			return q, invalid("query.role", "no such role: known are "+strings.Join(names, ", "))
 		}
 	}
-	for _, p := range in.Permission {
+	q.RolesHolding, err = holding(roles, in.Permission)
+	return q, err
+}
+
+// holding are the names of the roles that hold one of the permissions.
+func holding(roles []*domain.Role, permissions []string) ([]string, error) {
+	var names []string
+	for _, p := range permissions {
 		if module, action, ok := strings.Cut(p, ":"); !ok || module == "" || action == "" {
-			return q, invalid("query.permission", "a permission is module:action, such as users:invite")
+			return nil, invalid("query.permission", "a permission is module:action, such as users:invite")
 		}
 		for _, role := range roles {
-			if role.Holds(p) && !slices.Contains(q.RolesHolding, role.Name) {
-				q.RolesHolding = append(q.RolesHolding, role.Name)
+			if role.Holds(p) && !slices.Contains(names, role.Name) {
+				names = append(names, role.Name)
 			}
 		}
 	}
-	q.TwoFactor, q.Never = boolOf(in.TwoFactor), boolOf(in.NeverSignedIn)
-	return q, nil
+	return names, nil
 }
 
 func boolOf(s string) *bool {
@@ -142,21 +159,19 @@ func listUsers(_ context.Context, r *request, in *listUsersInput) (*Reply[userLi
 	if err != nil {
 		return nil, err
 	}
+	up, at, err := r.above(account)
+	if err != nil {
+		return nil, err
+	}
+	query.Above, target = up, max(target, at)
 	if err := r.caughtUp(modelUsers, target); err != nil {
 		return nil, err
 	}
 	r.settled(modelUsers)
-	var page projections.UserListPage
-	err = r.ask(modelUsers, func(ctx context.Context, schema string, q projections.Querier) (err error) {
-		page, err = projections.UserListRead(ctx, q, schema, query)
-		return err
+	page, err := r.usersPage(func(ctx context.Context, schema string, q projections.Querier) (projections.UserListPage, error) {
+		return projections.UserListRead(ctx, q, schema, query)
 	})
-	switch {
-	case errors.Is(err, projections.ErrSort):
-		return nil, invalid("query.sort", "sort by name, email, roles, status, last_sign_in, two_factor, since, expires_at or valid_until; with - in front descending")
-	case errors.Is(err, projections.ErrCursor):
-		return nil, invalid("query.cursor", "not a cursor of this list")
-	case err != nil:
+	if err != nil {
 		return nil, err
 	}
 	r.answered(page.Position, target)
@@ -166,9 +181,6 @@ func listUsers(_ context.Context, r *request, in *listUsersInput) (*Reply[userLi
 	for _, status := range profile.Hidden() {
 		page.Counts[status] = 0
 	}
-	if in.Inherited == "true" { // there are no sub-accounts yet to inherit in
-		page.Items, page.Next = nil, nil
-	}
 	out := userListBody{Items: make([]userBody, 0, len(page.Items)), Position: page.Position, Counts: page.Counts}
 	for _, item := range page.Items {
 		item.Label = profile.Label(item.Status)
@@ -176,6 +188,22 @@ func listUsers(_ context.Context, r *request, in *listUsersInput) (*Reply[userLi
 	}
 	out.NextCursor, err = next(r, in.Account, page.Next)
 	return &Reply[userListBody]{out}, err
+}
+
+// usersPage asks the user list for a page.
+func (r *request) usersPage(read func(ctx context.Context, schema string, q projections.Querier) (projections.UserListPage, error)) (projections.UserListPage, error) {
+	var page projections.UserListPage
+	err := r.ask(modelUsers, func(ctx context.Context, schema string, q projections.Querier) (err error) {
+		page, err = read(ctx, schema, q)
+		return err
+	})
+	switch {
+	case errors.Is(err, projections.ErrSort):
+		err = invalid("query.sort", "sort by name, email, roles, status, last_sign_in, two_factor, since, expires_at or valid_until; with - in front descending")
+	case errors.Is(err, projections.ErrCursor):
+		err = invalid("query.cursor", "not a cursor of this list")
+	}
+	return page, err
 }
 
 func getUser(ctx context.Context, r *request, in *MemberParam) (*Reply[userBody], error) {
@@ -190,8 +218,12 @@ func getUser(ctx context.Context, r *request, in *MemberParam) (*Reply[userBody]
 	if err != nil {
 		return nil, err
 	}
+	up, above, err := r.above(account)
+	if err != nil {
+		return nil, err
+	}
 	m, ok := a.Member(user)
-	if !ok {
+	if !ok && len(up) == 0 {
 		return nil, nowhere()
 	}
 	target, err := r.ofAccount(account)
@@ -202,14 +234,20 @@ func getUser(ctx context.Context, r *request, in *MemberParam) (*Reply[userBody]
 	if err != nil {
 		return nil, err
 	}
-	target = max(target, own)
+	target = max(target, above, own)
 	if err := r.caughtUp(modelUsers, target); err != nil {
 		return nil, err
 	}
 	var item *projections.UserItem
 	var position uint64
+	now := r.App.Now().Std()
 	err = r.ask(modelUsers, func(ctx context.Context, schema string, q projections.Querier) (err error) {
-		item, position, err = projections.UserItemRead(ctx, q, schema, account, user.Any(), r.App.Now().Std())
+		if item = nil; len(up) > 0 && (!ok || m.Status == domain.Revoked) {
+			item, position, err = projections.InheritedRead(ctx, q, schema, projections.Listed{Account: account, Above: up}, user, now)
+		}
+		if item == nil && err == nil {
+			item, position, err = projections.UserItemRead(ctx, q, schema, account, user.Any(), now)
+		}
 		return err
 	})
 	switch {
@@ -219,6 +257,13 @@ func getUser(ctx context.Context, r *request, in *MemberParam) (*Reply[userBody]
 		return nil, nowhere()
 	}
 	r.answered(position, target)
+	if item.InheritedFrom != nil { // its version is that of the membership, which is changed there
+		from, _, err := r.App.Account(ctx, *item.InheritedFrom)
+		if err != nil {
+			return nil, err
+		}
+		m, _ = from.Member(user)
+	}
 	if position >= target { // an old answer under a new version would let If-Match overwrite what was not seen
 		r.tag(m.Version)
 	}

@@ -38,7 +38,7 @@ func routes() []string {
 		"GET " + a + "/roles", "GET " + a + "/roles/{role}", "PUT " + a + "/roles/{role}", "DELETE " + a + "/roles/{role}",
 		"GET " + a + "/contacts", "POST " + a + "/contacts", "GET " + a + "/contacts/{contact}", "PATCH " + a + "/contacts/{contact}", "DELETE " + a + "/contacts/{contact}",
 		"POST " + a + "/users", "GET " + a + "/users/{user}/access", "PUT " + a + "/users/{user}/access", "POST " + a + "/users/bulk",
-		"GET /v1/portal", "GET /v1/operator/portal", "PUT /v1/operator/portal", "POST /v1/operator/accounts/{account}/adopt", "GET /v1/operator/accounts", "GET /v1/operator/users", "GET /v1/operator/modules", "PUT /v1/operator/modules", "POST /v1/operator/users/{user}/lock", "POST /v1/operator/users/{user}/unlock",
+		"GET /v1/portal", "GET /v1/operator/portal", "PUT /v1/operator/portal", "POST /v1/operator/accounts/{account}/adopt", "GET /v1/users", "GET /v1/operator/accounts", "GET /v1/operator/users", "GET /v1/operator/modules", "PUT /v1/operator/modules", "POST /v1/operator/users/{user}/lock", "POST /v1/operator/users/{user}/unlock",
 		"POST /v1/operator/users/{user}/end-sessions", "POST /v1/operator/accounts/{account}/owner",
 		"GET /v1/setup/{token}", "POST /v1/setup/{token}",
 		"POST /v1/operator/deliveries", "POST /v1/operator/erase", "GET /v1/operator/projections", "POST /v1/operator/projections/{name}/rebuild",
