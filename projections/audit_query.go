@@ -25,6 +25,8 @@ type AuditQuery struct {
 	From, To time.Time          // at or after, before
 	Cursor   *AuditCursor       // behind which entry to go on
 	Limit    int                // 1 to 1,000; 50 if it is 0
+
+	OldestFirst bool // of a page: the other way round
 }
 
 // AuditCursor is an entry's place in a trail.
@@ -33,7 +35,7 @@ type AuditCursor struct {
 	Index    int
 }
 
-// AuditPage is a page of the trail, newest first. Next is nil on the last one. Position is where the trail was
+// AuditPage is a page of the trail. Next is nil on the last one. Position is where the trail was
 // before it was read: every entry up to there is in it.
 type AuditPage struct {
 	Entries  []AuditEntry
@@ -76,7 +78,7 @@ const (
 	auditMaxLimit = 1000
 )
 
-// ReadAudit answers a page of the trail, newest first.
+// ReadAudit answers a page of the trail, newest first unless it is asked for otherwise.
 func ReadAudit(ctx context.Context, r Asker, query AuditQuery) (AuditPage, error) {
 	limit := query.Limit
 	if limit <= 0 {
@@ -84,7 +86,7 @@ func ReadAudit(ctx context.Context, r Asker, query AuditQuery) (AuditPage, error
 	}
 	limit = min(limit, auditMaxLimit)
 	page := AuditPage{Position: r.Position("audit")}
-	entries, err := readAudit(ctx, r, query, limit+1, false)
+	entries, err := readAudit(ctx, r, query, limit+1, query.OldestFirst)
 	if err != nil {
 		return AuditPage{}, err
 	}

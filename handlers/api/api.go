@@ -132,6 +132,7 @@ func (s *server) routes() {
 	s.usersAcrossRoutes()
 	s.memberCommandRoutes()
 	s.auditRoutes()
+	s.timelineRoutes()
 	s.checkRoutes()
 	s.sessionRoutes()
 	s.setupRoutes()

@@ -45,7 +45,7 @@ type AuditParams struct {
 	From    time.Time `query:"from" doc:"At or after"`
 	To      time.Time `query:"to" doc:"Before"`
 	Q       string    `query:"q" maxLength:"200" doc:"In names, addresses, actions and codes"`
-	Tree    string    `query:"tree" enum:"true,false" doc:"With the sub-accounts"`
+	Tree    string    `query:"tree" enum:"true,false" doc:"With the sub-accounts, as far as one may read their trail; the operator's has them all"`
 }
 
 type listAuditInput struct {
@@ -67,11 +67,14 @@ func auditOf(e projections.AuditEntry) auditBody {
 // Stream is an answer that is written as it is made.
 type Stream struct{ Body func(huma.Context) }
 
-func withinAudit(r *request) error {
+func withinAudit(r *request) error { return within(r.auditing())(r) }
+
+// auditing is the permission that the answer asked for needs.
+func (r *request) auditing() domain.Permission {
 	if r.produces != typeJSON && r.produces != "" {
-		return within(domain.AuditExport)(r)
+		return domain.AuditExport
 	}
-	return within(domain.AuditRead)(r)
+	return domain.AuditRead
 }
 
 func listAudit(_ context.Context, r *request, in *listAuditInput) (*Stream, error) {
@@ -82,7 +85,13 @@ func listAudit(_ context.Context, r *request, in *listAuditInput) (*Stream, erro
 	if err != nil {
 		return nil, err
 	}
-	return r.audit(in.Account, in.AuditParams, projections.AuditQuery{Accounts: []events.AccountID{account}})
+	accounts := []events.AccountID{account}
+	if in.Tree == "true" {
+		if accounts, err = r.withBelow(account, r.auditing()); err != nil {
+			return nil, err
+		}
+	}
+	return r.audit(in.Account, in.AuditParams, projections.AuditQuery{Accounts: accounts})
 }
 
 func listOperatorAudit(_ context.Context, r *request, in *listOperatorAuditInput) (*Stream, error) {

@@ -43,7 +43,7 @@ func getTree(_ context.Context, r *request, in *AccountParam) (*Reply[treeBody],
 	}
 	sees := func(projections.AccountNode) bool { return true }
 	if !access.Reaches(domain.AccountRead) {
-		if sees, err = r.seesOf(account); err != nil {
+		if sees, err = r.seesOf(account, domain.AccountRead, func(a domain.Access) bool { return !a.None() }); err != nil {
 			return nil, err
 		}
 	}
@@ -84,24 +84,49 @@ func (r *request) below(tops ...events.AccountID) ([]projections.AccountNode, ui
 	return nodes, position, err
 }
 
-// seesOf says which accounts below one the caller sees whose access ends at that one: those where they have access of
-// their own, and what that extends to. It is asked of an account after its parent.
-func (r *request) seesOf(account events.AccountID) (func(projections.AccountNode) bool, error) {
+// seesOf says which accounts below one the caller sees whose access ends at that one: those where the access of their
+// own is enough, and what it extends a permission to. It is asked of an account after its parent.
+func (r *request) seesOf(account events.AccountID, p domain.Permission, enough func(domain.Access) bool) (func(projections.AccountNode) bool, error) {
 	user, _, err := r.App.User(r.ctx, r.principal.Actor.User())
 	if err != nil {
 		return nil, err
 	}
 	sees, reaches := map[events.AccountID]bool{account: true}, map[events.AccountID]bool{}
 	for _, id := range user.Accounts() {
-		access, err := r.mayIn(id, domain.AccountRead)
+		access, err := r.mayIn(id, p)
 		if err != nil && !isRefusal(err) {
 			return nil, err
 		}
-		sees[id] = sees[id] || !access.None()
-		reaches[id] = access.Reaches(domain.AccountRead)
+		sees[id] = sees[id] || enough(access)
+		reaches[id] = access.Reaches(p)
 	}
 	return func(n projections.AccountNode) bool {
 		reaches[n.ID] = reaches[n.ID] || reaches[n.Parent]
 		return sees[n.ID] || reaches[n.ID]
 	}, nil
+}
+
+// withBelow are an account and those below it in which the caller holds a permission.
+func (r *request) withBelow(account events.AccountID, p domain.Permission) ([]events.AccountID, error) {
+	access, err := r.mayIn(account, p)
+	if err != nil {
+		return nil, err
+	}
+	nodes, _, err := r.below(account)
+	if err != nil {
+		return nil, err
+	}
+	sees := func(projections.AccountNode) bool { return true }
+	if !access.Reaches(p) {
+		if sees, err = r.seesOf(account, p, func(a domain.Access) bool { return a.Holds(p) }); err != nil {
+			return nil, err
+		}
+	}
+	list := []events.AccountID{account}
+	for _, n := range nodes {
+		if sees(n) && n.ID != account {
+			list = append(list, n.ID)
+		}
+	}
+	return list, nil
 }

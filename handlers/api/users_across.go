@@ -34,9 +34,10 @@ type usersAcrossBody struct {
 }
 
 type userAcrossBody struct {
+	ID          string `json:"id" doc:"The user's, or the open invitation's"`
 	Account     string `json:"account" doc:"In whose user list it stands"`
 	AccountName string `json:"account_name"`
-	userBody
+	projections.UserItem
 }
 
 // accountsRead are accounts whose users the caller may read.
@@ -73,7 +74,7 @@ func listUsersAcross(_ context.Context, r *request, in *listUsersAcrossInput) (*
 	r.answered(page.Position, target)
 	out := usersAcrossBody{Items: make([]userAcrossBody, 0, len(page.Items)), Position: page.Position, Counts: page.Counts}
 	for _, item := range page.Items {
-		out.Items = append(out.Items, userAcrossBody{item.Account.String(), accounts.names[item.Account], userOf(item)})
+		out.Items = append(out.Items, userAcrossBody{userOf(item).ID, item.Account.String(), accounts.names[item.Account], item})
 	}
 	out.NextCursor, err = next(r, "", page.Next)
 	return &Reply[usersAcrossBody]{out}, err
