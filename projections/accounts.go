@@ -104,7 +104,11 @@ func (a accountsFold) fact(c Opened, e events.Event) {
 		events.MembershipReminded, events.MembershipUserLocked, events.MembershipUserUnlocked,
 		events.UserRegistered, events.UserJoined, events.UserErased, events.UserLocked, events.UserUnlocked, events.PasswordSet,
 		events.SessionStarted, events.SessionEnded, events.AddressClaimed, events.AddressErased,
-		events.SigninAttempted, events.CommandRefused:
+		events.SigninAttempted, events.CommandRefused,
+		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
+		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
+		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
+		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
 	}
 }
 

@@ -41,6 +41,9 @@ type home struct {
 	protected string
 }
 
+// roles are the protected role and its other names.
+func (h home) roles() []string { return strings.Split(h.protected, ",") }
+
 // standardProtected is the protected role of a profile that names none.
 const standardProtected = "owner"
 
@@ -55,7 +58,7 @@ func protectedOf(profile events.ProfileRef) string {
 func (h home) reaching(grants []events.Grant) []events.Grant {
 	var list []events.Grant
 	for _, g := range grants {
-		if g.Inherit || h.root && slices.Contains(g.Roles, h.protected) {
+		if g.Inherit || h.root && slices.ContainsFunc(g.Roles, func(role string) bool { return slices.Contains(h.roles(), role) }) {
 			list = append(list, g)
 		}
 	}
@@ -116,7 +119,7 @@ func (r reachFold) fact(account events.AnyID, e events.Event) {
 	}
 	if h != was {
 		r.homes[account], r.changed[account] = h, true
-		r.roles[account] = append(r.roles[account], was.protected, h.protected)
+		r.roles[account] = append(append(r.roles[account], was.roles()...), h.roles()...)
 	}
 }
 
