@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -57,6 +58,7 @@ type across struct {
 	tables            listTables
 	direct, inherited bool
 	none              bool // what is asked for cannot be
+	searched          bool // in many accounts at once
 	accounts          [][16]byte
 	up                []string // the accounts above each
 	// The pairs of an account and one above it, with the ones in between.
@@ -65,7 +67,7 @@ type across struct {
 }
 
 func newAcross(tables listTables, query UserListQuery, of []Listed) *across {
-	a := &across{tables: tables, direct: true, inherited: true}
+	a := &across{tables: tables, direct: true, inherited: true, searched: query.Q != "" && len(of) > 1}
 	if query.Inherited != nil {
 		a.direct, a.inherited = !*query.Inherited, *query.Inherited
 	}
@@ -93,35 +95,70 @@ const acrossColumns = `account, key, member, name, email, erased, search, name_s
 // rows is the statement for at most limit rows in an order. In a condition, listed is the account in whose list it is.
 func (a *across) rows(params *sqlArgs, by listSort, order string) func(number, where, limit string) string {
 	sorted := by.expr + " " + order + ", key " + order
-	var direct, inherited string
+	var parts []func(where, limit string) string
 	if a.direct {
-		way := ""
-		switch {
-		case a.none:
-			way = " AND false"
-		case a.inherited:
-			way = " AND NOT (d.status = 'revoked' AND " + a.reaches("d.key", "a.up") + ")"
-		}
-		direct = "(SELECT e.*, a.listed, NULL::uuid AS above FROM unnest($1::uuid[], " + params.add(a.up) + "::text[]) AS a(listed, up) CROSS JOIN LATERAL (SELECT " +
-			acrossColumns + ", roles, roles_sort, permissions, grants, valid_until FROM " + a.tables.entry + " d WHERE d.account = a.listed" + way
+		parts = append(parts, a.ownRows(params, sorted, order))
 	}
 	if a.inherited {
-		inherited = "(SELECT e.*, u.listed, u.above FROM unnest(" + params.add(a.listed) + "::uuid[], " + params.add(a.above) + "::uuid[], " + params.add(a.nearer) +
-			"::text[]) AS u(listed, above, nearer) CROSS JOIN LATERAL (SELECT * FROM (SELECT " + qualified("e", acrossColumns) +
-			", x.roles, x.roles_sort, x.permissions, x.grants, x.valid_until FROM " + a.tables.reach + " x JOIN " + a.tables.entry +
-			" e ON e.account = x.account AND e.key = x.key WHERE x.account = u.above AND e.status = 'active' AND " + extendsNow +
-			" AND NOT EXISTS (SELECT FROM " + a.tables.entry + " own WHERE own.account = u.listed AND own.key = e.key AND own.status <> 'revoked')" +
-			" AND NOT " + a.reaches("e.key", "u.nearer") + ") m WHERE true"
+		parts = append(parts, a.rowsFromAbove(params, sorted, order))
 	}
 	return func(number, where, limit string) string {
-		var parts []string
-		for _, part := range []string{direct, inherited} {
-			if part != "" {
-				parts = append(parts, part+" AND "+where+" ORDER BY "+sorted+" LIMIT "+limit+") e)")
-			}
+		var list []string
+		for _, part := range parts {
+			list = append(list, "("+part(where, limit)+")")
 		}
-		return "SELECT " + number + " AS part, " + by.write + " AS sort_value, r.* FROM (" + strings.Join(parts, " UNION ALL ") +
+		return "SELECT " + number + " AS part, " + by.write + " AS sort_value, r.* FROM (" + strings.Join(list, " UNION ALL ") +
 			") r ORDER BY " + sorted + ", listed " + order + " LIMIT " + limit
+	}
+}
+
+// ownRows are those of the accounts themselves: a page of each along an index, but what is searched for in many at once
+// by the index that the search has.
+func (a *across) ownRows(params *sqlArgs, sorted, order string) func(where, limit string) string {
+	way := ""
+	switch {
+	case a.none:
+		way = " AND false"
+	case a.inherited:
+		way = " AND NOT (d.status = 'revoked' AND " + a.reaches("d.key", "a.up") + ")"
+	}
+	from := "unnest($1::uuid[], " + params.add(a.up) + "::text[]) AS a(listed, up)"
+	const columns = acrossColumns + ", roles, roles_sort, permissions, grants, valid_until"
+	return func(where, limit string) string {
+		if a.searched {
+			return "SELECT " + qualified("d", columns) + ", a.listed, NULL::uuid AS above FROM " + from + " JOIN " + a.tables.entry +
+				" d ON d.account = a.listed WHERE " + where + way + " ORDER BY " + sorted + ", listed " + order + " LIMIT " + limit
+		}
+		return "SELECT e.*, a.listed, NULL::uuid AS above FROM " + from + " CROSS JOIN LATERAL (SELECT " + columns + " FROM " + a.tables.entry +
+			" d WHERE d.account = a.listed AND " + where + way + " ORDER BY " + sorted + " LIMIT " + limit + ") e"
+	}
+}
+
+// rowsFromAbove are those that come from above. In the list of one account they are a page of each account above. In
+// that of many the same people come into each: as many as a page has items are found once, with where they are members
+// themselves, and put into one account after another. OFFSET 0 keeps them in their order, whatever PostgreSQL expects.
+func (a *across) rowsFromAbove(params *sqlArgs, sorted, order string) func(where, limit string) string {
+	pairs := "unnest(" + params.add(a.listed) + "::uuid[], " + params.add(a.above) + "::uuid[], " + params.add(a.nearer) + "::text[]) AS u(listed, above, nearer)"
+	people := "SELECT " + qualified("e", acrossColumns) + ", x.roles, x.roles_sort, x.permissions, x.grants, x.valid_until FROM " + a.tables.reach + " x JOIN " +
+		a.tables.entry + " e ON e.account = x.account AND e.key = x.key WHERE e.status = 'active' AND " + extendsNow
+	own := "SELECT own.account FROM " + a.tables.entry + " own WHERE own.key = e.key AND own.status <> 'revoked'"
+	if len(a.accounts) == 1 {
+		return func(where, limit string) string {
+			return "SELECT e.*, u.listed, u.above FROM " + pairs + " CROSS JOIN LATERAL (SELECT * FROM (" + people + " AND x.account = u.above AND NOT EXISTS (" +
+				own + " AND own.account = u.listed) AND NOT " + a.reaches("e.key", "u.nearer") + ") m WHERE " + where + " ORDER BY " + sorted + " LIMIT " + limit + ") e"
+		}
+	}
+	tops := slices.Clone(a.above)
+	slices.SortFunc(tops, func(x, y [16]byte) int { return bytes.Compare(x[:], y[:]) })
+	people += " AND x.account = ANY(" + params.add(slices.Compact(tops)) + "::uuid[])"
+	reached := "SELECT x.account FROM " + a.tables.reach + " x JOIN " + a.tables.entry + " up ON up.account = x.account AND up.key = x.key WHERE up.key = e.key AND up.status = 'active' AND " + extendsNow
+	const comes = "u.above = e.account AND u.listed <> ALL(e.own) AND NOT u.nearer && e.reached AND "
+	return func(where, limit string) string {
+		return "WITH u AS MATERIALIZED (SELECT listed, above, string_to_array(nearer, ',')::uuid[] AS nearer FROM " + pairs + ")" +
+			" SELECT " + qualified("e", acrossColumns+", roles, roles_sort, permissions, grants, valid_until") + ", u.listed, u.above FROM (SELECT * FROM (SELECT e.*, ARRAY(" + own +
+			") AS own, ARRAY(" + reached + ") AS reached FROM (SELECT * FROM (" + people + ") m ORDER BY " + sorted + " OFFSET 0) e OFFSET 0) e" +
+			" WHERE EXISTS (SELECT FROM u WHERE " + comes + where + " OFFSET 0) ORDER BY " + sorted + " LIMIT " + limit + ") e JOIN u ON " + comes + where +
+			" ORDER BY " + sorted + ", listed " + order + " LIMIT " + limit
 	}
 }
 

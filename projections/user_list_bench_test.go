@@ -98,6 +98,9 @@ func BenchmarkUserList(b *testing.B) {
 func BenchmarkUsersAcross(b *testing.B) {
 	for _, reaching := range []int{5, 20_000} {
 		d, of := acrossList(b, 10_000, 20_000, reaching)
+		if _, err := d.Exec(b.Context(), `SET jit = off`); err != nil { // as the program has it
+			b.Fatal(err)
+		}
 		direct := false
 		for name, c := range map[string]struct {
 			query UserListQuery

@@ -256,6 +256,8 @@ func (p *program) startDatabase(ctx context.Context) error {
 	}
 	config.MaxConns = 24
 	config.ConnConfig.ConnectTimeout = connectWithin
+	// A question over many accounts looks so dear to PostgreSQL that it compiles it, which takes longer than answering it.
+	config.ConnConfig.RuntimeParams["jit"] = "off"
 	p.pool, err = pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("--database: %w", err)
