@@ -46,7 +46,7 @@ func (c AcceptInvitation) Decide(w *World, is Issued) error {
 	switch {
 	case address.Erased:
 		return refuse(InvitationRevoked, "this invitation has been revoked")
-	case w.User(holder).Erased:
+	case w.User(holder).Erased, w.User(holder).Locked:
 		return refuse(SignInRequired, "sign in to accept")
 	case holder.IsZero():
 		if c.New == nil {

@@ -118,9 +118,19 @@ func (w *World) add(c AccessChange, user events.UserID, known Member) error {
 			}
 		}
 	}
-	w.record(events.OfAccount(c.Account), events.MembershipGranted{User: user, Key: known.Key, Address: known.Address, Grants: grants})
-	w.record(events.OfUser(user), events.UserJoined{Account: c.Account})
+	w.enroll(c.Account, known, grants)
 	return nil
+}
+
+// enroll makes somebody who has a user a member. Of one whom the operator has locked the account notes it, as it does
+// when they are locked; that they have joined is written in any case, so that a lock at the same time knows of it.
+func (w *World) enroll(account events.AccountID, m Member, grants []events.Grant) {
+	b := events.OfAccount(account)
+	w.record(b, events.MembershipGranted{User: m.User, Key: m.Key, Address: m.Address, Grants: grants})
+	if w.User(m.User).Locked {
+		w.record(b, events.MembershipUserLocked{User: m.User})
+	}
+	w.record(events.OfUser(m.User), events.UserJoined{Account: account})
 }
 
 // AddUser makes somebody who has a user a member of one more account. Whoever asks has to administer the person

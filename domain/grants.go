@@ -73,6 +73,12 @@ func (a Access) Owner() bool {
 	return a.all || slices.ContainsFunc(a.held, func(h held) bool { return h.owns })
 }
 
+// reach is the access that is one to the sub-accounts as well.
+func (a Access) reach() Access {
+	a.held = slices.DeleteFunc(slices.Clone(a.held), func(h held) bool { return !h.Inherit })
+	return a
+}
+
 // None says that there is no access at all.
 func (a Access) None() bool { return !a.all && len(a.held) == 0 }
 
@@ -126,12 +132,7 @@ func (a Access) covers(grants []held) bool {
 	if a.all {
 		return true
 	}
-	var reaching []held
-	for _, h := range a.held {
-		if h.Inherit {
-			reaching = append(reaching, h)
-		}
-	}
+	reaching := a.reach().held
 	for i := range grants {
 		by := a.held
 		if grants[i].Inherit {

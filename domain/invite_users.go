@@ -156,14 +156,21 @@ func (w *World) invite(is Issued, n int, to *Addressee, lists []AccountGrants, r
 		}
 	}
 	for _, l := range lists {
-		if old, ok := w.Account(l.Account).InvitationOf(to.ID); ok && old.Status == Pending && old.ExpiresAt > is.At {
-			w.record(events.OfAccount(l.Account), events.InvitationRevoked{Invitation: old.ID, Because: events.BecauseInviterLostAccess})
-		}
+		w.endDead(l.Account, to.ID, events.InvitationID{})
 		fact := invitation(is, n, *to, l.Grants, validity)
 		fact.Accounts, fact.Defaulted = all, defaulted
 		w.record(events.OfAccount(l.Account), fact)
 	}
 	return OutcomeInvited
+}
+
+// endDead records that an address's latest invitation is dead, unless it is the one that is to live: whoever invited
+// might regain the right to grant it, and then the address would have two (SPEC 2.8, 2.10).
+func (w *World) endDead(account events.AccountID, address events.AddressID, living events.InvitationID) {
+	old, ok := w.Account(account).InvitationOf(address)
+	if ok && old.ID != living && old.Status == Pending && old.ExpiresAt > w.is.At {
+		w.record(events.OfAccount(account), events.InvitationRevoked{Invitation: old.ID, Because: events.BecauseInviterLostAccess})
+	}
 }
 
 // outcomeIn writes an outcome and the accounts that it is about.

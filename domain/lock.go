@@ -151,7 +151,6 @@ func (c AppointOwner) Decide(w *World, is Issued) error {
 		}
 		return nil
 	}
-	w.record(b, events.MembershipGranted{User: c.User, Key: u.Key, Address: u.Address, Grants: owner})
-	w.record(events.OfUser(c.User), events.UserJoined{Account: c.Account})
+	w.enroll(c.Account, Member{User: c.User, Key: u.Key, Address: u.Address}, owner)
 	return nil
 }

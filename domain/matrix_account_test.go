@@ -8,7 +8,8 @@ import (
 )
 
 // managing: what everybody may do with an account, its roles, its policy and its contacts (SPEC 1.3, 1.4, 1.5, 3.2, 3.3).
-// There is another owner, and a sub-account in which only the owners of the root have access.
+// There is another owner, and a sub-account in which only the owners of the root have access: a role that the root
+// defines would give there what its admins do not hold there.
 const managing = `
 command    owner admin manager viewer none suspended operator
 rename     +     +     P       P      N    P         +
@@ -16,8 +17,8 @@ move       +     P     P       P      N    P         +
 close      +     P     P       P      N    P         +
 opensub    +     +     P       P      N    P         +
 openroot   P     P     P       P      P    P         +
-define     +     +     P       P      N    P         +
-redefine   +     +     P       P      N    P         +
+define     +     X     P       P      N    P         +
+redefine   +     X     P       P      N    P         +
 withdraw   +     +     P       P      N    P         +
 withdraw?  N     N     P       P      N    P         N
 policy     +     +     P       P      N    P         +

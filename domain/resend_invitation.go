@@ -57,6 +57,7 @@ func (c ResendInvitation) Decide(w *World, is Issued) error {
 		return refuse(AlreadyMember, "the address already is a member")
 	}
 	for _, p := range parts {
+		w.endDead(p.account, i.Address, i.ID)
 		w.record(events.OfAccount(p.account), events.InvitationResent{Invitation: i.ID, Generation: i.Generation + 1,
 			From: i.ExpiresAt, To: is.At.Add(validity)})
 	}

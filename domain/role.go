@@ -98,6 +98,19 @@ func (w *World) Roles(account events.AccountID) []*Role {
 
 const maxDefined = 100
 
+// defining is what counts of the access of whoever says what a role gives. Sub-accounts know the role as well, and
+// members of theirs may have it: so where there are any, it is what reaches them (SPEC 3.4).
+func (w *World) defining(account events.AccountID, access Access) Access {
+	if w.Tree().leaf(account) {
+		return access
+	}
+	return access.reach()
+}
+
+func errReach() error {
+	return refuse(ExceedsOwnAccess, "sub-accounts know the role too: nobody can put more into it than they hold there")
+}
+
 // DefineRole defines a role for an account and what is below it, or replaces its definition (SPEC 3.2).
 type DefineRole struct {
 	Account     events.AccountID
@@ -123,18 +136,20 @@ func (c DefineRole) Decide(w *World, is Issued) error {
 	if to.Label == "" {
 		to.Label = c.Role
 	}
-	known := w.Portal().Catalog()
+	known, old := w.Portal().Catalog(), a.role(c.Role)
+	reaching := w.defining(c.Account, access)
 	for i, p := range c.Permissions {
 		switch {
 		case !access.Holds(p):
 			return refuse(ExceedsOwnAccess, "nobody can put more into a role than they hold")
+		case !reaching.Holds(p) && (old == nil || !old.Holds(p)):
+			return errReach()
 		case profile.reserves(p):
 			return moduleNotAllowed(p)
 		case !slices.Contains(known, p):
 			return invalid(location("body.permissions", i), "no such permission: known are %s", strings.Join(known, ", "))
 		}
 	}
-	old := a.role(c.Role)
 	switch other := profile.role(chain, c.Role); {
 	case word(c.Role) != "":
 		return invalid("path.role", "%s", word(c.Role))
@@ -196,6 +211,14 @@ func (c WithdrawRole) Decide(w *World, is Issued) error {
 	for _, p := range old.Permissions {
 		if !access.Holds(p) {
 			return refuse(ExceedsOwnAccess, "this role gives more than you hold")
+		}
+	}
+	if above := w.profileOf(chain).role(chain[1:], c.Role); above != nil { // defined there later: from now on it is that one
+		reaching := w.defining(c.Account, access)
+		for _, p := range above.Permissions {
+			if !reaching.Holds(p) && !old.Holds(p) {
+				return refuse(ExceedsOwnAccess, "there is a role of this name above that gives more than you hold")
+			}
 		}
 	}
 	if err := is.stale(a.RolesVersion); err != nil {

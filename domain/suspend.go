@@ -69,7 +69,7 @@ func (c Reactivate) Decide(w *World, is Issued) error {
 	if err := m.direct(); err != nil {
 		return err
 	}
-	if m.Status == Active {
+	if m.Status != Suspended { // a pending one waits for the first sign-in
 		return nil
 	}
 	w.record(events.OfAccount(c.Account), events.MembershipReactivated{User: c.User})

@@ -68,6 +68,12 @@ func (t Tree) Children(id events.AccountID) []events.AccountID {
 	return list
 }
 
+// leaf says that nothing stands below an account.
+func (t Tree) leaf(id events.AccountID) bool {
+	_, parent := t.children.Get(id)
+	return !parent
+}
+
 func (t Tree) placed(id, to events.AccountID) Tree {
 	if from := t.Parent(id); !from.IsZero() {
 		children, _ := t.children.Get(from)
@@ -184,6 +190,9 @@ func (w *World) mayMove(a Account, access Access, to events.AccountID) error {
 	if !access.Owner() {
 		return refuse(NotPermitted, "only owners move an account")
 	}
+	if !access.reach().Owner() && !w.Tree().leaf(a.ID) {
+		return refuse(NotPermitted, "only owners of its sub-accounts too move an account that has some")
+	}
 	if to.IsZero() && !w.is.operator() {
 		return refuse(NotPermitted, "only the operator makes root accounts")
 	}
@@ -236,16 +245,20 @@ func (c CloseAccount) Decide(w *World, is Issued) error {
 	return nil
 }
 
-// join makes whoever opens a sub-account that they would have no access to a member of it, with what they have in the
-// account above.
+// join makes whoever opens a sub-account in which they could do less than in the account above a member of it, with
+// what they have there.
 func (w *World) join(user events.UserID, account events.AccountID, parent Account) {
 	m, _ := parent.Member(user)
-	if m.Status != Active || !w.AccessOf(user, account).None() {
+	if m.Status != Active {
 		return
 	}
 	grants := slices.Clone(current(m.Grants, w.is.At))
 	for i := range grants {
 		grants[i].Inherit = false
+	}
+	chain := w.chain(account)
+	if len(grants) == 0 || w.accessIn(chain, user).covers(w.resolve(chain, grants)) {
+		return
 	}
 	w.record(events.OfAccount(account), events.MembershipGranted{User: user, Key: m.Key, Address: m.Address, Grants: grants})
 	w.record(events.OfUser(user), events.UserJoined{Account: account})

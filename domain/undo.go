@@ -186,6 +186,6 @@ func (c restore) Decide(w *World, is Issued) error {
 	if open, ok := a.InvitationOf(m.Address); ok && w.StatusOf(c.account, open) == Pending {
 		return refuse(AlreadyInvited, "the person has been invited anew")
 	}
-	w.record(events.OfAccount(c.account), events.MembershipGranted{User: c.user, Key: m.Key, Address: m.Address, Grants: grants})
+	w.enroll(c.account, m, grants)
 	return nil
 }
