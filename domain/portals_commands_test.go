@@ -12,7 +12,7 @@ import (
 )
 
 // between draws a number, each as likely as the others: rapid prefers the small ones, of what is done to a portal too.
-func between(t *rapid.T, least, most int, label string) int {
+func drawBetween(t *rapid.T, least, most int, label string) int {
 	if least == most {
 		return least
 	}
@@ -33,14 +33,14 @@ func between(t *rapid.T, least, most int, label string) int {
 }
 
 func oneOf[T any](t *rapid.T, list []T, label string) T {
-	return list[between(t, 0, len(list)-1, label)]
+	return list[drawBetween(t, 0, len(list)-1, label)]
 }
 
 // command draws something to ask for in an account, and who asks, where it is not for the actor to say.
 func (p *portal) command(t *rapid.T, in events.AccountID, actor events.Actor) (Command, events.Actor) {
 	whom := oneOf(t, crowd(), "whom")
-	kind := between(t, 0, 47, "kind")
-	if between(t, 0, 3, "apt") > 0 { // a member, but for an invitation
+	kind := drawBetween(t, 0, 47, "kind")
+	if drawBetween(t, 0, 3, "apt") > 0 { // a member, but for an invitation
 		var apt []string
 		for _, name := range crowd() {
 			m := p.accounts[in].members[user(name)]
@@ -82,21 +82,21 @@ func (p *portal) command(t *rapid.T, in events.AccountID, actor events.Actor) (C
 		if able != nil {
 			other = oneOf(t, able, "to where one may")
 		}
-		if between(t, 0, 4, "to the root") == 0 {
+		if drawBetween(t, 0, 4, "to the root") == 0 {
 			other = events.AccountID{}
 		}
 		return ChangeAccount{Account: in, Parent: &other}, actor
 	case kind < 9:
-		if between(t, 0, 3, "really") > 0 {
+		if drawBetween(t, 0, 3, "really") > 0 {
 			return ExpireInvitation{}, system
 		}
 		return CloseAccount{Account: in, Confirmed: true}, actor
 	case kind < 14:
-		c := InviteUsers{Account: in, Invitees: []*Addressee{addressee(whom)}, Grants: p.grants(t), ValidFor: time.Duration(between(t, 0, 2, "hours")) * time.Hour}
-		if between(t, 0, 2, "several") == 0 {
+		c := InviteUsers{Account: in, Invitees: []*Addressee{addressee(whom)}, Grants: p.grants(t), ValidFor: time.Duration(drawBetween(t, 0, 2, "hours")) * time.Hour}
+		if drawBetween(t, 0, 2, "several") == 0 {
 			c.Invitees = append(c.Invitees, addressee(oneOf(t, crowd(), "and")))
 		}
-		for range between(t, 0, 2, "others") {
+		for range drawBetween(t, 0, 2, "others") {
 			c.Others = append(c.Others, AccountGrants{oneOf(t, p.order, "also in"), p.grants(t)})
 		}
 		return c, actor
@@ -106,9 +106,9 @@ func (p *portal) command(t *rapid.T, in events.AccountID, actor events.Actor) (C
 		return ChangeRole{in, u, p.grants(t)}, actor
 	case kind < 28:
 		c := ChangeAccess{From: in, User: u, Confirmed: true}
-		for range between(t, 1, 3, "changes") {
+		for range drawBetween(t, 1, 3, "changes") {
 			change := AccessChange{Account: oneOf(t, p.order, "in")}
-			if between(t, 0, 3, "ends") > 0 {
+			if drawBetween(t, 0, 3, "ends") > 0 {
 				change.Grants = p.grants(t)
 			}
 			c.Changes = append(c.Changes, change)
@@ -140,10 +140,10 @@ func (p *portal) command(t *rapid.T, in events.AccountID, actor events.Actor) (C
 	case kind < 41:
 		return WithdrawRole{in, oneOf(t, []string{"helper", "clerk"}, "role")}, actor
 	case kind < 42:
-		n := int64(between(t, 1, 3, "hours") * 3600)
+		n := int64(drawBetween(t, 1, 3, "hours") * 3600)
 		return ChangePolicy{in, events.Policy{InvitationValidFor: &n, DefaultRoles: []string{"helper"}}}, actor
 	case kind < 43:
-		return LockUser{User: u, Force: between(t, 0, 3, "force") == 0}, operator
+		return LockUser{User: u, Force: drawBetween(t, 0, 3, "force") == 0}, operator
 	case kind < 44:
 		return UnlockUser{User: u}, operator
 	case kind < 46 && len(p.done) > 0:
@@ -171,13 +171,13 @@ func (p *portal) handle(t *rapid.T, actor events.Actor, kind int) (Command, even
 	}
 	slices.SortFunc(all, func(a, b found) int { return slices.Compare(append(a.in[:], a.id[:]...), append(b.in[:], b.id[:]...)) })
 	open := slices.DeleteFunc(slices.Clone(all), func(f found) bool { return !p.accounts[f.in].letters[f.id].open })
-	if len(open) > 0 && between(t, 0, 4, "open") > 0 {
+	if len(open) > 0 && drawBetween(t, 0, 4, "open") > 0 {
 		all = open
 	}
 	one := oneOf(t, all, "invitation")
 	l := p.accounts[one.in].letters[one.id]
 	generation := l.generation
-	if between(t, 0, 9, "old") == 0 {
+	if drawBetween(t, 0, 9, "old") == 0 {
 		generation--
 	}
 	name := ""

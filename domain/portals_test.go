@@ -92,7 +92,7 @@ func newPortal(t *rapid.T, d Definition) *portal {
 			join(id, first, roles(d.Protected))
 		}
 		for _, name := range crowd()[:5] {
-			if m := p.accounts[id].members[user(name)]; m == nil && between(t, 0, 2, "joins") == 0 {
+			if m := p.accounts[id].members[user(name)]; m == nil && drawBetween(t, 0, 2, "joins") == 0 {
 				grants := p.grants(t)
 				for i, g := range grants {
 					if p.named(g.Permissions)&p.reserved != 0 { // nobody could have granted it so
@@ -114,18 +114,18 @@ func (p *portal) grants(t *rapid.T) []events.Grant {
 	}
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) events.Grant {
 		g := events.Grant{Roles: []string{oneOf(t, names, "role")}}
-		if between(t, 0, 3, "extra") == 0 {
+		if drawBetween(t, 0, 3, "extra") == 0 {
 			g.Permissions = []string{oneOf(t, p.catalog, "permission")}
 			if rapid.Bool().Draw(t, "alone") {
 				g.Roles = nil
 			}
 		}
-		g.Inherit = between(t, 0, 2, "inherit") == 0
-		if between(t, 0, 5, "from") == 0 {
-			g.From = p.at.Add(time.Duration(between(t, -2, 2, "begin")) * time.Hour)
+		g.Inherit = drawBetween(t, 0, 2, "inherit") == 0
+		if drawBetween(t, 0, 5, "from") == 0 {
+			g.From = p.at.Add(time.Duration(drawBetween(t, -2, 2, "begin")) * time.Hour)
 		}
-		if between(t, 0, 5, "until") == 0 {
-			g.Until = max(p.at, g.From).Add(time.Duration(between(t, 1, 3, "end")) * time.Hour)
+		if drawBetween(t, 0, 5, "until") == 0 {
+			g.Until = max(p.at, g.From).Add(time.Duration(drawBetween(t, 1, 3, "end")) * time.Hour)
 		}
 		return g
 	}), 1, 2).Draw(t, "grants")
@@ -133,7 +133,7 @@ func (p *portal) grants(t *rapid.T) []events.Grant {
 
 // who draws somebody to ask for something in an account: mostly somebody who may do something there.
 func (p *portal) who(t *rapid.T, in events.AccountID) events.Actor {
-	if between(t, 0, 7, "operator") == 0 {
+	if drawBetween(t, 0, 7, "operator") == 0 {
 		return operator
 	}
 	var able []string
@@ -142,7 +142,7 @@ func (p *portal) who(t *rapid.T, in events.AccountID) events.Actor {
 			able = append(able, name)
 		}
 	}
-	if able == nil || between(t, 0, 5, "any") == 0 {
+	if able == nil || drawBetween(t, 0, 5, "any") == 0 {
 		able = crowd()
 	}
 	return by(oneOf(t, able, "who"))
@@ -151,10 +151,10 @@ func (p *portal) who(t *rapid.T, in events.AccountID) events.Actor {
 // step has somebody do something, and judges what has become of it.
 func (p *portal) step(t *rapid.T) {
 	p.n++
-	p.at = p.at.Add(time.Duration(between(t, 0, 50, "minutes")) * time.Minute)
+	p.at = p.at.Add(time.Duration(drawBetween(t, 0, 50, "minutes")) * time.Minute)
 	in := oneOf(t, p.order, "account")
 	cmd, actor := p.command(t, in, p.who(t, in))
-	later := p.at.Add(time.Duration(between(t, 1, 5*60, "later")) * time.Minute)
+	later := p.at.Add(time.Duration(drawBetween(t, 1, 5*60, "later")) * time.Minute)
 	step := p.n
 	got := p.when(cmd, Issued{At: p.at, Actor: actor, ID: func(k int) [16]byte { return hashed("step", fmt.Sprint(step, k)) }})
 	var refusal *Error
@@ -374,7 +374,7 @@ func TestPortals(t *testing.T) {
 			t.Parallel()
 			rapid.Check(t, func(t *rapid.T) {
 				p := newPortal(t, d)
-				for range between(t, 1, 40, "steps") {
+				for range drawBetween(t, 1, 40, "steps") {
 					p.step(t)
 				}
 				p.checkFold(t)
