@@ -29,6 +29,7 @@ func TestReadme(t *testing.T) {
 		`"email":"bob@northwind.example","outcome":"invited"`, `"email":"carol@northwind.example","outcome":"invited"`,
 		`"email":"dora@northwind","outcome":"invalid_address"`, `"inviter":{"name":"Ann Lee"`,
 		`"name":"Bob Stone"`, `"status":"pending"`, `"counts":{"active":2`, `"code":"last_active_owner"`, `invitation.accepted,`,
+		`"email":"erin@northwind.example","outcome":"invited"`, `"allowed":true,"because":[{"account"`, `"dry_run":true`, `"undoes":"`, `membership.reactivated,`,
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the tour does not answer %s", want)
