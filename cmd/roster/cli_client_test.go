@@ -32,6 +32,13 @@ func answers(t *testing.T, how func(n int, w http.ResponseWriter, r *http.Reques
 	return a
 }
 
+// asked is what it was asked so far, and under which keys.
+func (a *answering) asked() (asks, keys []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.asks), slices.Clone(a.keys)
+}
+
 func (a *answering) shell(t *testing.T) shell {
 	return newShell(t, "ROSTER_ENDPOINT="+a.URL, "ROSTER_KEY=ro_test")
 }
@@ -66,19 +73,20 @@ func TestCommandsAreSentAgain(t *testing.T) {
 			if got["status"] != "suspended" || got["command"] != "rHQvEjYCbxnbG5rYmhn10A" {
 				t.Errorf("answered %v", got)
 			}
-			if len(a.keys) != 3 || a.keys[0] == "" || a.keys[0] != a.keys[1] || a.keys[1] != a.keys[2] {
-				t.Errorf("idempotency keys %q", a.keys)
+			_, keys := a.asked()
+			if len(keys) != 3 || keys[0] == "" || keys[0] != keys[1] || keys[1] != keys[2] {
+				t.Errorf("idempotency keys %q", keys)
 			}
 			a.shell(t).run("user", "suspend", "acc", "u-1").ends(0)
-			if a.keys[3] == a.keys[0] {
+			if _, more := a.asked(); more[3] == keys[0] {
 				t.Error("another command has the same key")
 			}
 		})
 		t.Run(name+" for good", func(t *testing.T) {
 			a := answers(t, func(_ int, w http.ResponseWriter, _ *http.Request) { trouble(w) })
 			said := a.shell(t).run("user", "suspend", "acc", "u-1").ends(3, "--idempotency-key cli-")
-			if len(a.keys) != 3 || !strings.Contains(said.err, a.keys[0]) {
-				t.Errorf("%q: %s", a.keys, said.err)
+			if _, keys := a.asked(); len(keys) != 3 || !strings.Contains(said.err, keys[0]) {
+				t.Errorf("%q: %s", keys, said.err)
 			}
 		})
 	}
@@ -88,8 +96,8 @@ func TestCommandsAreSentAgain(t *testing.T) {
 func TestRefusalsAreTold(t *testing.T) {
 	a := answers(t, func(_ int, w http.ResponseWriter, _ *http.Request) { refuse(w, 422, "invalid") })
 	a.shell(t).run("account", "open", "Northwind").ends(1, "roster: invalid: in words", "body.roles[0]: one", "body.name: two", "account acc-1")
-	if len(a.asks) != 1 {
-		t.Errorf("asked %q", a.asks)
+	if asks, _ := a.asked(); len(asks) != 1 {
+		t.Errorf("asked %q", asks)
 	}
 	fault := answers(t, func(_ int, w http.ResponseWriter, _ *http.Request) { refuse(w, 500, "internal") })
 	fault.shell(t).run("account", "show", "acc").ends(3, "internal")
@@ -118,8 +126,8 @@ func TestListsAreFollowed(t *testing.T) {
 	})
 	s := a.shell(t)
 	table := s.run("account", "list", "--q", "o").ends(0, "a-1", "One[31m", "2026-11-26T02:18:10Z", "yes")
-	if strings.Contains(table.out, "\x1b") || !slices.Equal(a.asks, []string{"GET /v1/operator/accounts?limit=500&q=o", "GET /v1/operator/accounts?cursor=more&limit=500&q=o"}) {
-		t.Errorf("%q %q", table.out, a.asks)
+	if asks, _ := a.asked(); strings.Contains(table.out, "\x1b") || !slices.Equal(asks, []string{"GET /v1/operator/accounts?limit=500&q=o", "GET /v1/operator/accounts?cursor=more&limit=500&q=o"}) {
+		t.Errorf("%q %q", table.out, asks)
 	}
 	if all := s.run("account", "list", "--json").ends(0).json(); len(all["items"].([]any)) != 2 || all["next_cursor"] != nil {
 		t.Errorf("%v", all)
@@ -168,7 +176,8 @@ func TestExportGoesOn(t *testing.T) {
 				t.Errorf("%q", said.out)
 			}
 			a.shell(t).run("audit", "acc", "--format", format, "--cursor", "8.0", "--from", "2026-11-01").ends(0)
-			if last := a.asks[len(a.asks)-1]; last != "GET /v1/accounts/acc/audit?cursor=8.0&from=2026-11-01T00%3A00%3A00Z" {
+			asks, _ := a.asked()
+			if last := asks[len(asks)-1]; last != "GET /v1/accounts/acc/audit?cursor=8.0&from=2026-11-01T00%3A00%3A00Z" {
 				t.Error(last)
 			}
 			said := breaks(true).shell(t).run("audit", "--format", format).ends(3, "--cursor=7.0")

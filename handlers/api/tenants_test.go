@@ -46,14 +46,18 @@ func TestTenants(t *testing.T) {
 				continue
 			}
 			for how, url := range map[string]string{
-				"somebody else's":  fill(path, func(name string) string { return real[name] }),
-				"in upper case":    fill(path, func(name string) string { return strings.ToUpper(real[name]) }),
-				"without hyphens":  fill(path, func(name string) string { return strings.ReplaceAll(real[name], "-", "") }),
-				"no id":            fill(path, func(string) string { return "x" }),
-				"a zero id":        fill(path, func(string) string { return "00000000-0000-0000-0000-000000000000" }),
-				"a wildcard":       fill(path, func(string) string { return "*" }),
-				"mixed":            fill(path, func(name string) string { return map[bool]string{true: theirs, false: uuid.NewString()}[name == "account"] }),
-				"another's, tried": fill(path, func(name string) string { return map[bool]string{true: uuid.NewString(), false: real[name]}[name == "account"] }),
+				"somebody else's": fill(path, func(name string) string { return real[name] }),
+				"in upper case":   fill(path, func(name string) string { return strings.ToUpper(real[name]) }),
+				"without hyphens": fill(path, func(name string) string { return strings.ReplaceAll(real[name], "-", "") }),
+				"no id":           fill(path, func(string) string { return "x" }),
+				"a zero id":       fill(path, func(string) string { return "00000000-0000-0000-0000-000000000000" }),
+				"a wildcard":      fill(path, func(string) string { return "*" }),
+				"mixed": fill(path, func(name string) string {
+					return map[bool]string{true: theirs, false: uuid.NewString()}[name == "account"]
+				}),
+				"another's, tried": fill(path, func(name string) string {
+					return map[bool]string{true: uuid.NewString(), false: real[name]}[name == "account"]
+				}),
 			} {
 				got := w.do(verb, url, stranger.token, ask)
 				if got.status != none.status || string(got.body) != string(none.body) {
