@@ -20,11 +20,11 @@ import (
 // histories has a few callers do to one account, all at once, what its rules are about, thousands of times, and looks
 // for an order of what was answered that the rules allow (RELIABILITY R4, F22 to F24).
 //
-// Of five histories two are about owners, two about an address, and one is about an invitation whose time runs out
-// meanwhile. No invitation is shorter than an hour: those are made by one life of the program, and their histories are
+// Of five histories one is about an invitation whose time runs out meanwhile. Of the others a third each is about
+// owners and about an address; then a tree, a bulk, and several accounts take turns. No invitation is shorter than an hour: those are made by one life of the program, and their histories are
 // run by the next one, whose clock is so much ahead that the hour ends while they run.
 func histories() Fault {
-	return Fault{Name: "histories", About: "concurrent histories of last owner, unique address and single-use links, checked for linearizability",
+	return Fault{Name: "histories", About: "concurrent histories of last owner, unique address, single-use links, trees, bulks and several accounts, checked for linearizability",
 		Short: 50, Long: 10000, Run: runHistories}
 }
 
@@ -84,13 +84,10 @@ func runHistories(ctx context.Context, l *Lab, rounds int) (out Outcome, err err
 	l.Say("histories: the people are there")
 	brief := rounds / 5
 	var next atomic.Int64
+	plays := []func(context.Context, *troupe) error{th.owners, th.address, th.moves, th.owners, th.address, th.bulks, th.owners, th.address, th.several}
 	err = th.each(func(t *troupe) error {
 		for n := next.Add(1); n <= int64(rounds-brief); n = next.Add(1) {
-			play := th.owners
-			if n%2 == 0 {
-				play = th.address
-			}
-			if err := play(ctx, t); err != nil {
+			if err := plays[int(n)%len(plays)](ctx, t); err != nil {
 				return err
 			}
 		}

@@ -44,13 +44,15 @@ type ownersAct struct {
 	what string // role, suspend, reactivate, revoke, leave; list, check
 	on   int
 	role string
+	many []int // of a bulk: all those that it is about, in their order
 }
 
 // ownersSaid is what was answered; a question is answered with what stands there.
 type ownersSaid struct {
 	said
-	list posts
-	may  bool // to check: that the member may suspend users
+	list     posts
+	may      bool     // to check: that the member may suspend users
+	outcomes []string // of a bulk
 }
 
 // do is what the account answers to a command, and what it is then.
@@ -118,6 +120,9 @@ func ownersModel(start posts) porcupine.Model {
 			case act.what == "check":
 				may := a[act.on].active() && rank(a[act.on].role) >= rank("admin")
 				return out.unknown || out.may == may, a
+			case act.many != nil:
+				code, outcomes, after := a.doMany(act)
+				return out.saidOfMany(code, outcomes) && (start.owners() == 0 || after.owners() > 0), after
 			}
 			code, after := a.do(act)
 			return out.agrees(code) && (start.owners() == 0 || after.owners() > 0), after
@@ -130,6 +135,8 @@ func ownersModel(start posts) porcupine.Model {
 			}
 			text := fmt.Sprintf("%s: %s u%d", by, strings.TrimSpace(act.what+" "+act.role), act.on)
 			switch {
+			case act.many != nil:
+				return fmt.Sprintf("%s: %s each of %v: %s %v", by, strings.TrimSpace(act.what+" "+act.role), act.many, out.String(), out.outcomes)
 			case out.unknown:
 			case act.what == "list":
 				return by + ": list: " + out.list.String()

@@ -29,6 +29,7 @@ type posted struct {
 	address events.AddressID
 	ends    events.Time
 	open    bool
+	several bool // it is for other accounts too: whoever has become a member here may still accept it there
 }
 
 func newRegister() *register {
@@ -70,7 +71,7 @@ func (r *register) add(v *Verdict, c events.Commit) {
 			}
 			r.holders[c.Boundary] = e.User
 		case events.InvitationCreated:
-			a.letters[e.Invitation] = &posted{e.Address, e.ExpiresAt, true}
+			a.letters[e.Invitation] = &posted{e.Address, e.ExpiresAt, true, len(e.Accounts) > 1}
 		case events.InvitationResent:
 			l := a.letter(e.Invitation)
 			l.ends, l.open = e.To, true
@@ -104,7 +105,7 @@ func (r *register) add(v *Verdict, c events.Commit) {
 
 // check judges an account after a commit.
 func (a *registered) check(v *Verdict, c events.Commit) {
-	seats := map[events.AddressID]int{}
+	seats, letters := map[events.AddressID]int{}, map[events.AddressID]int{}
 	owners := 0
 	for _, m := range a.members {
 		if m.status != "revoked" {
@@ -115,7 +116,10 @@ func (a *registered) check(v *Verdict, c events.Commit) {
 		}
 	}
 	for _, l := range a.letters {
-		if l.open && l.ends > c.At {
+		if !l.open || l.ends <= c.At {
+			continue
+		}
+		if letters[l.address]++; !l.several {
 			seats[l.address]++
 		}
 	}
@@ -123,6 +127,11 @@ func (a *registered) check(v *Verdict, c events.Commit) {
 		v.Differs("position %d: %s has no active owner left", c.Pos, c.Boundary)
 	}
 	a.owned = owners > 0 || a.owned
+	for address, n := range letters {
+		if n > 1 {
+			v.Differs("position %d: %d living invitations of address %s in %s", c.Pos, n, address, c.Boundary)
+		}
+	}
 	for address, n := range seats {
 		if n > 1 {
 			v.Differs("position %d: %d memberships and living invitations of address %s in %s", c.Pos, n, address, c.Boundary)

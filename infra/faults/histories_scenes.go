@@ -10,8 +10,13 @@ import (
 	"time"
 )
 
-// owners plays a history about the owners of an account: one to three of its four members.
+// owners plays a history about the owners of an account.
 func (th *theatre) owners(ctx context.Context, t *troupe) error {
+	return th.posts(ctx, t, "owners", chooseOwnersAct)
+}
+
+// posts plays a history about an account with one to three owners among its four members.
+func (th *theatre) posts(ctx context.Context, t *troupe, name string, choose func(*rand.Rand) ownersAct) error {
 	account, err := th.open(ctx, t, t.people[0])
 	if err != nil {
 		return err
@@ -41,10 +46,10 @@ func (th *theatre) owners(ctx context.Context, t *troupe) error {
 			}
 		}
 	}
-	s := newScene("owners", ownersModel(start), callers)
+	s := newScene(name, ownersModel(start), callers)
 	th.all(t, func(client int, rand *rand.Rand) {
 		for range sceneActs {
-			act := chooseOwnersAct(rand)
+			act := choose(rand)
 			call := s.now()
 			out := th.doOwners(ctx, rand, t, account, act)
 			client = s.note(client, call, act, out, out.unknown)
@@ -95,6 +100,9 @@ func (th *theatre) doOwners(ctx context.Context, rand *rand.Rand, t *troupe, acc
 	}
 	on := t.people[act.on].User
 	at := "/v1/accounts/" + account + "/users"
+	if act.many != nil {
+		return th.doMany(ctx, rand, t, token, at, act)
+	}
 	switch act.what {
 	case "role":
 		out.said = th.ask(ctx, rand, token, "PUT", at+"/"+on+"/role", M{"roles": []string{act.role}}).said
