@@ -2,31 +2,44 @@ package domain
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"roster/events"
 )
 
-// The default rules for passwords (SPEC 4.3), by name.
+// The rules for passwords (SPEC 4.3), by name.
 const (
-	RuleLength  = "length"
-	RuleLower   = "lower_case"
-	RuleUpper   = "upper_case"
-	RuleDigit   = "digit"
-	RuleSpecial = "special"
-	RuleTooLong = "too_long"
+	RuleLength   = "length"
+	RuleLower    = "lower_case"
+	RuleUpper    = "upper_case"
+	RuleDigit    = "digit"
+	RuleSpecial  = "special"
+	RuleTooLong  = "too_long"
+	RuleCommon   = "common"
+	RulePersonal = "personal"
 )
 
 const (
 	minPassword = 10
 	maxPassword = 1024 // characters: far beyond what anybody types, and cheap to hash
+	minPersonal = 4    // letters and digits of a name or an address that a password must not contain: shorter ones stand in many words
 )
 
-// CheckPassword lists every rule that a password fails, all at once; location says where it stands in the request.
-func CheckPassword(location, password string, rule events.PasswordRule) error {
+// Chosen is a password that somebody wants to have, and what is known of it and of them.
+type Chosen struct {
+	Password string
+	Common   bool // it is on the list of common ones, or guessed at once
+	Name     events.PersonName
+	Email    string
+}
+
+// Check lists every rule that the password fails, all at once; location says where it stands in the request.
+func (c Chosen) Check(location string, rule events.PasswordRule) error {
 	var lower, upper, digit, special bool
-	for _, r := range password {
+	for _, r := range c.Password {
 		switch {
 		case unicode.IsLower(r):
 			lower = true
@@ -38,7 +51,7 @@ func CheckPassword(location, password string, rule events.PasswordRule) error {
 			special = true
 		}
 	}
-	n := utf8.RuneCountInString(password)
+	n := utf8.RuneCountInString(c.Password)
 	var fields []Field
 	for _, rule := range []struct {
 		ok            bool
@@ -50,16 +63,41 @@ func CheckPassword(location, password string, rule events.PasswordRule) error {
 		{upper || !rule.Upper, RuleUpper, "an upper-case letter"},
 		{digit || !rule.Digit, RuleDigit, "a digit"},
 		{special || !rule.Special, RuleSpecial, "a special character"},
+		{!c.Common, RuleCommon, "nothing that many others use, or that is guessed at once"},
+		{!c.personal(), RulePersonal, "nothing of your own name or e-mail address"},
 	} {
 		if !rule.ok {
 			fields = append(fields, Field{location, rule.name + ": " + rule.message})
 		}
 	}
 	switch {
-	case !utf8.ValidString(password):
+	case !utf8.ValidString(c.Password):
 		return invalid(location, "the password is not valid UTF-8")
 	case fields != nil:
 		return &Error{Code: PasswordRules, Detail: "the password fails the rules named", Fields: fields}
 	}
 	return nil
+}
+
+// personal says that the password contains the person's name, a word of it, or the address up to its @.
+func (c Chosen) personal() bool {
+	local, _, _ := strings.Cut(c.Email, "@")
+	own := []string{squeezed(local), squeezed(c.Name.First + c.Name.Last), squeezed(c.Name.Last + c.Name.First)}
+	for _, word := range strings.FieldsFunc(c.Name.First+" "+c.Name.Last+" "+local, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		own = append(own, squeezed(word))
+	}
+	password := squeezed(c.Password)
+	return slices.ContainsFunc(own, func(s string) bool {
+		return utf8.RuneCountInString(s) >= minPersonal && strings.Contains(password, s)
+	})
+}
+
+// squeezed is the letters and digits of a text, in lower case.
+func squeezed(s string) string {
+	return strings.ToLower(strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return -1
+	}, s))
 }

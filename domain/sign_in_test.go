@@ -135,7 +135,7 @@ func TestPasswords(t *testing.T) {
 		{strings.Repeat("a", 1025), []string{RuleTooLong, RuleUpper, RuleDigit, RuleSpecial}},
 		{"ÄÖÜäöü", []string{RuleLength, RuleDigit, RuleSpecial}},
 	} {
-		err := CheckPassword("body.password", c.password, DefaultRules().Password)
+		err := Chosen{Password: c.password}.Check("body.password", DefaultRules().Password)
 		if c.fails == nil {
 			if err != nil {
 				t.Errorf("SPEC 4.3: %.20q: %v", c.password, err)
@@ -159,7 +159,7 @@ func TestPasswords(t *testing.T) {
 			t.Errorf("SPEC 4.3: %.20q fails %v, want %v", c.password, fails, c.fails)
 		}
 	}
-	if err, _ := CheckPassword("body.password", "Aa1!aaaaaa\xff", DefaultRules().Password).(*Error); err == nil || err.Code != Invalid {
+	if err, _ := (Chosen{Password: "Aa1!aaaaaa\xff"}).Check("body.password", DefaultRules().Password).(*Error); err == nil || err.Code != Invalid {
 		t.Errorf("no text: %v", err)
 	}
 }

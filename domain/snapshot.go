@@ -275,8 +275,34 @@ func (u *User) code(c *coder) {
 	c.sealed(&u.Profile)
 	c.fixed(u.Password[:])
 	number(c, &u.Version)
+	c.flag(&u.ProfileChanged)
+	c.flag(&u.EmailChanged)
+	number(c, &u.ProfileVersion)
+	c.asJSON(&u.Preferences)
+	number(c, &u.PreferencesVersion)
+	u.Reset.code(c)
+	u.Change.code(c)
+	c.fixed(u.Change.Address[:])
+	c.sealed(&u.Change.Email)
+	list(c, &u.Former, func(f *FormerAddress, c *coder) {
+		c.fixed(f.Address[:])
+		c.fixed(f.Key[:])
+		c.sealed(&f.Email)
+		c.flag(&f.Changed)
+	})
+	list(c, &u.Replaced, func(id *events.SecretID, c *coder) { c.fixed(id[:]) })
+	list(c, &u.resets, codeTime)
+	list(c, &u.changes, codeTime)
 	list(c, &u.succeeded, func(id *events.CommitID, c *coder) { c.fixed(id[:]) })
 }
+
+func (l *MailedLink) code(c *coder) {
+	number(c, &l.Generation)
+	number(c, &l.ExpiresAt)
+	c.flag(&l.Used)
+}
+
+func codeTime(at *events.Time, c *coder) { number(c, at) }
 
 func (u *User) parts() []part {
 	return []part{
@@ -298,6 +324,9 @@ func (a *Address) code(c *coder) {
 	c.fixed(a.ID[:])
 	c.fixed(a.User[:])
 	c.flag(&a.Erased)
+	a.Signup.code(c)
+	c.sealed(&a.Email)
+	list(c, &a.signups, codeTime)
 }
 
 func (a *Address) parts() []part { return nil }
@@ -308,7 +337,7 @@ func (a *Attempts) code(c *coder) {
 		c.fixed(one.commit[:])
 		number(c, &one.at)
 	})
-	list(c, &a.refusals, func(at *events.Time, c *coder) { number(c, at) })
+	list(c, &a.refusals, codeTime)
 }
 
 func (a *Attempts) parts() []part { return nil }

@@ -20,6 +20,18 @@ type User struct {
 	Password   events.SecretID
 	Version    uint64
 
+	// ProfileChanged and EmailChanged say that Profile and Email are of a later fact than the registration.
+	ProfileChanged, EmailChanged bool
+	ProfileVersion               uint64 // position of the last commit that changed the name, the profile or the address
+	Preferences                  events.Preferences
+	PreferencesVersion           uint64
+	Reset                        MailedLink    // the last link to choose a new password by
+	Change                       AddressChange // the last change of address that was asked for
+	Former                       []FormerAddress
+	Replaced                     []events.SecretID // the hashes of former passwords
+
+	resets, changes []events.Time // when the last links were asked for, as many as the limit needs
+
 	accounts  pmap[events.AccountID, struct{}]
 	sessions  pmap[events.SessionID, Session]
 	succeeded []events.CommitID // the attempts that the last sign-ins used
@@ -58,6 +70,7 @@ func (u User) evolve(h Happened) State {
 		u.Address, u.AddressKey, u.Key = f.Address, f.Email.Box.K, f.Profile.Box.K
 		u.Email, u.Profile = sealedAt(h, f.Email.Box), sealedAt(h, f.Profile.Box)
 		u.Profile.Index, u.Email.Index = h.Index, h.Index
+		u.ProfileVersion, u.PreferencesVersion = h.Pos, h.Pos
 	case events.UserJoined:
 		u.accounts = u.accounts.With(f.Account, struct{}{})
 	case events.UserErased:
@@ -70,12 +83,26 @@ func (u User) evolve(h Happened) State {
 		u.Locked, u.Version = false, h.Pos
 	case events.PasswordSet:
 		u.Password = f.Secret
+	case events.PasswordChanged:
+		u = u.withPassword(f.Secret).succeededBy(h.Cause)
+	case events.PasswordResetRequested:
+		u.Reset = MailedLink{Generation: f.Generation, ExpiresAt: f.ExpiresAt}
+		u.resets = recent(u.resets, h.At)
+	case events.PasswordReset:
+		u = u.withPassword(f.Secret)
+	case events.UserProfileChanged:
+		u.Profile, u.ProfileChanged, u.ProfileVersion = sealedAt(h, f.Profile.Box), true, h.Pos
+	case events.UserPreferencesChanged:
+		u.Preferences, u.PreferencesVersion = f.To, h.Pos
+	case events.UserEmailChangeRequested:
+		u.Change = AddressChange{MailedLink{Generation: f.Generation, ExpiresAt: f.ExpiresAt}, f.Address, sealedAt(h, f.Email.Box)}
+		u.changes = recent(u.changes, h.At)
+		u = u.succeededBy(h.Cause)
+	case events.UserEmailChanged:
+		u = u.moved(h, f)
 	case events.SessionStarted:
 		u.sessions = u.sessions.With(f.Session, Session{f.Session, f.TokenHash, h.At, f.ExpiresAt})
-		if !f.Attempt.IsZero() {
-			from := max(0, len(u.succeeded)+1-2*maxAttempts) // as many as the attempts that are kept
-			u.succeeded = append(append([]events.CommitID{}, u.succeeded[from:]...), f.Attempt)
-		}
+		u = u.succeededBy(f.Attempt)
 	case events.SessionEnded:
 		u.sessions = u.sessions.Without(f.Session)
 
@@ -91,8 +118,7 @@ func (u User) evolve(h Happened) State {
 		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
 		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
 		events.MembershipUserUnlocked,
-		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
-		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
+		events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
 		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
 		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
 	}
@@ -104,12 +130,21 @@ type Address struct {
 	ID     events.AddressID
 	User   events.UserID // zero while nobody does
 	Erased bool
+
+	Signup  MailedLink // the last link to open an account by
+	Email   Sealed     // where that was sent
+	signups []events.Time
 }
 
 func (a Address) evolve(h Happened) State {
 	switch f := h.Event.(type) {
 	case events.AddressClaimed:
-		a.User = f.User
+		a.User, a.Signup.Used = f.User, true // whoever holds it needs no link
+	case events.AddressReleased:
+		a.User = events.UserID{}
+	case events.AddressSignupRequested:
+		a.Signup = MailedLink{Generation: f.Generation, ExpiresAt: f.ExpiresAt}
+		a.Email, a.signups = sealedAt(h, f.Email.Box), recent(a.signups, h.At)
 	case events.AddressErased:
 		a.Erased = true
 
@@ -128,7 +163,7 @@ func (a Address) evolve(h Happened) State {
 		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked,
 		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
-		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
+		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled,
 		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
 	}
 	return a

@@ -54,6 +54,7 @@ func (is Issued) system() bool { return is.Actor.Type == events.BySystem }
 type Happened struct {
 	Event  events.Event
 	Commit events.CommitID
+	Cause  events.CommitID // the commit that this reacts to
 	Index  int
 	Pos    uint64
 	At     events.Time

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // EnvelopeVersion is the version that Encode writes.
@@ -72,6 +73,15 @@ func (c Commit) By() Actor {
 		return *c.Behalf
 	}
 	return c.Actor
+}
+
+// Because is the commit of the fact that this reacts to; zero where it reacts to none.
+func (c Commit) Because() (id CommitID) {
+	text, _, _ := strings.Cut(c.Cause, ".")
+	if id.UnmarshalText([]byte(text)) != nil {
+		return CommitID{}
+	}
+	return id
 }
 
 // Prev is the boundary's previous commit; zero for its first.

@@ -223,7 +223,7 @@ func (e *boundary) apply(c events.Commit) error {
 		return fmt.Errorf("position %d follows %d, not %d: the chain of %s is broken: %w", c.Pos, c.Prev.Pos, e.pos, c.Boundary, events.ErrCorrupt)
 	}
 	for i, f := range c.Facts {
-		e.state = domain.Evolve(e.state, domain.Happened{Event: f, Commit: c.ID, Index: i, Pos: c.Pos, At: c.At, By: c.By()})
+		e.state = domain.Evolve(e.state, domain.Happened{Event: f, Commit: c.ID, Cause: c.Because(), Index: i, Pos: c.Pos, At: c.At, By: c.By()})
 	}
 	e.pos, e.hash, e.at = c.Pos, c.Hash, c.At
 	if c.Cmd.MAC != "" {

@@ -3,6 +3,7 @@ package projections
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 // the network addresses and free text that stand in entries are emptied with them. An attempt to sign in is refused
 // until the session says that it was the successful one: then the session's entry is the only one.
 func Audit() Model {
-	return Model{Name: "audit", Version: 2, Tables: auditTables, Apply: applyAudit}
+	return Model{Name: "audit", Version: 3, Tables: auditTables, Apply: applyAudit}
 }
 
 // An account of zeroes is the operator's alone. operator marks the one entry of each fact that the operator's trail
@@ -118,6 +119,7 @@ type auditFold struct {
 	changed  map[auditMember]bool                       // memberships by whether they stand at the end
 	rows     []auditRow
 	subjects map[events.AnyID]auditSubject
+	named    map[events.AnyID]auditSubject // of the people who are named anew in the run, as they were before it
 	erasures []auditErasure
 	attempts [][]byte // commits of attempts that succeeded
 	spans    map[int64][2]int64
@@ -125,8 +127,8 @@ type auditFold struct {
 
 func applyAudit(ctx context.Context, tx pgx.Tx, commits []Opened) error {
 	fold := auditFold{members: map[events.AnyID]map[events.AccountID]bool{}, changed: map[auditMember]bool{},
-		subjects: map[events.AnyID]auditSubject{}, spans: map[int64][2]int64{}}
-	if err := fold.load(ctx, tx, commits); err != nil {
+		subjects: map[events.AnyID]auditSubject{}, named: map[events.AnyID]auditSubject{}, spans: map[int64][2]int64{}}
+	if err := errors.Join(fold.load(ctx, tx, commits), fold.loadNamed(ctx, tx, commits)); err != nil {
 		return err
 	}
 	for len(commits) > 0 {
@@ -166,6 +168,45 @@ func (a *auditFold) load(ctx context.Context, tx pgx.Tx, commits []Opened) error
 		return nil
 	})
 	return err
+}
+
+// loadNamed reads what is known of the people who are named anew.
+func (a *auditFold) loadNamed(ctx context.Context, tx pgx.Tx, commits []Opened) error {
+	var ids []pgtype.UUID
+	for i := range commits {
+		for _, e := range commits[i].Facts {
+			_, renamed := e.(events.UserProfileChanged)
+			if _, moved := e.(events.UserEmailChanged); renamed || moved {
+				ids = append(ids, pgUUID(commits[i].Boundary.ID))
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `SELECT id, kind, coalesce(address, '00000000-0000-0000-0000-000000000000'), name, email, erased FROM subject WHERE id = ANY($1::uuid[])`, ids)
+	if err != nil {
+		return err
+	}
+	var id, address [16]byte
+	var s auditSubject
+	_, err = pgx.ForEachRow(rows, []any{&id, &s.kind, &address, &s.name, &s.email, &s.erased}, func() error {
+		s.address = address
+		a.named[id] = s
+		return nil
+	})
+	return err
+}
+
+// nameAnew changes what is known of a person.
+func (a *auditFold) nameAnew(id events.AnyID, change func(*auditSubject)) {
+	s, ok := a.subjects[id]
+	if !ok {
+		s = a.named[id]
+	}
+	s.kind = "user"
+	change(&s)
+	a.subjects[id] = s
 }
 
 // moment folds commits that were written together: a single one, or a batch. Whoever is a member before or becomes
@@ -276,9 +317,20 @@ func (a *auditFold) note(c *Opened, e events.Event) {
 		}
 
 	case events.SessionStarted:
-		if !f.Attempt.IsZero() {
-			a.attempts = append(a.attempts, f.Attempt[:])
-		}
+		a.succeeded(f.Attempt)
+	case events.PasswordChanged: // the password was verified by an attempt of its own
+		a.succeeded(c.Because())
+	case events.UserEmailChangeRequested:
+		a.succeeded(c.Because())
+
+	case events.UserProfileChanged:
+		a.nameAnew(c.Boundary.ID, func(s *auditSubject) {
+			s.name, s.erased = cleanText(f.Profile.Value().Full()), s.erased || f.Profile.Erased
+		})
+	case events.UserEmailChanged:
+		a.nameAnew(c.Boundary.ID, func(s *auditSubject) {
+			s.email, s.address = cleanText(f.Email.Value().Email), f.To
+		})
 
 	case events.LogStarted, events.PortalSetUp, events.InvitationResent,
 		events.InvitationDeclined, events.InvitationAccepted, events.InvitationExpired, events.InvitationLinkRequested,
@@ -290,10 +342,17 @@ func (a *auditFold) note(c *Opened, e events.Event) {
 		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
 		events.InvitationReminded, events.MembershipActivated, events.MembershipReminded, events.MembershipUserLocked,
 		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked,
-		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
+		events.UserPreferencesChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
 		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
 		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
+	}
+}
+
+// succeeded notes that an attempt was no failed one.
+func (a *auditFold) succeeded(attempt events.CommitID) {
+	if !attempt.IsZero() {
+		a.attempts = append(a.attempts, attempt[:])
 	}
 }
 

@@ -28,6 +28,7 @@ type auditLine struct {
 	Origin   []any          `json:"origin"` // key, {ip, device}
 	Batch    map[string]any `json:"batch"`
 	Cmd      string         `json:"cmd"`
+	Cause    string         `json:"cause"`
 	Facts    []struct {
 		Type   string           `json:"type"`
 		Data   json.RawMessage  `json:"data"`
@@ -102,6 +103,9 @@ func (l auditLine) record(t *testing.T, pos uint64, at time.Time) events.Record 
 	}
 	if l.Batch != nil {
 		w["batch"] = l.Batch
+	}
+	if l.Cause != "" {
+		w["cause"] = l.Cause
 	}
 	if l.Origin != nil {
 		w["origin"] = auditBox(t, l.Origin)

@@ -22,7 +22,7 @@ const (
 // Invitations is every invitation there ever was, in each account that it invites into (SPEC 2.5 to 2.7, 2.11).
 // Whether one is expired is computed at the moment of asking; the fact that says so changes only what is due.
 func Invitations() Model {
-	return Model{Name: "invitations", Version: 3, Tables: peopleTable + invitationsTable, Apply: applyInvitations}
+	return Model{Name: "invitations", Version: 4, Tables: peopleTable + invitationsTable, Apply: applyInvitations}
 }
 
 const invitationsTable = `
@@ -165,6 +165,10 @@ func (l invitationsFold) fact(c Opened, e events.Event) {
 
 	case events.UserRegistered:
 		l.people.put(atPerson(c.Boundary.ID), l.people.look(atPerson(c.Boundary.ID)).registered(f))
+	case events.UserProfileChanged:
+		l.people.put(atPerson(c.Boundary.ID), l.people.look(atPerson(c.Boundary.ID)).renamed(f))
+	case events.UserEmailChanged:
+		l.people.put(atPerson(c.Boundary.ID), l.people.look(atPerson(c.Boundary.ID)).moved(f))
 	case events.UserErased:
 		l.people.put(atPerson(c.Boundary.ID), person{user: true, erased: true})
 		for _, address := range f.Addresses {
@@ -185,7 +189,7 @@ func (l invitationsFold) fact(c Opened, e events.Event) {
 		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
 		events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
 		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked,
-		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
+		events.UserPreferencesChanged, events.UserEmailChangeRequested, events.PasswordChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
 		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
 		events.KeyCreated, events.KeyRotated, events.KeyRevoked:

@@ -86,13 +86,31 @@ func savePeople(b *pgx.Batch, people *sheet[person]) {
 		keys, users, names, emails, sorts, searches, signIns, locked, erased)
 }
 
-// registered is the person as user.registered has them; what reads erased is erased, and stays so.
+// registered is the person as user.registered has them; what reads erased is erased, and stays so. An address may read
+// erased alone, when it has been given up before.
 func (p person) registered(f events.UserRegistered) person {
 	p.user = true
-	if p.erased || f.Profile.Erased || f.Email.Erased {
+	if p.erased || f.Profile.Erased {
 		return p.forgotten()
 	}
 	p.name, p.email = cleanText(f.Profile.Value().Full()), cleanText(f.Email.Value().Email)
+	return p
+}
+
+// renamed is the person as user.profile_changed has them.
+func (p person) renamed(f events.UserProfileChanged) person {
+	if p.erased || f.Profile.Erased {
+		return p.forgotten()
+	}
+	p.name = cleanText(f.Profile.Value().Full())
+	return p
+}
+
+// moved is the person as user.email_changed has them.
+func (p person) moved(f events.UserEmailChanged) person {
+	if !p.erased {
+		p.email = cleanText(f.Email.Value().Email)
+	}
 	return p
 }
 

@@ -94,6 +94,10 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 
 	case events.UserRegistered:
 		l.setPerson(c.Boundary.ID, l.people.look(atPerson(c.Boundary.ID)).registered(f))
+	case events.UserProfileChanged:
+		l.setPerson(c.Boundary.ID, l.people.look(atPerson(c.Boundary.ID)).renamed(f))
+	case events.UserEmailChanged:
+		l.setPerson(c.Boundary.ID, l.people.look(atPerson(c.Boundary.ID)).moved(f))
 	case events.SessionStarted:
 		p := *l.people.look(atPerson(c.Boundary.ID))
 		if at := events.TimeOf(c.At.Std().Truncate(time.Minute)); at != p.lastSignIn {
@@ -122,7 +126,7 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
 		events.InvitationReminded,
 		events.MembershipUserLocked, events.MembershipUserUnlocked,
-		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
+		events.UserPreferencesChanged, events.UserEmailChangeRequested, events.PasswordChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
 		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
 		events.KeyCreated, events.KeyRotated, events.KeyRevoked: // they sign in nowhere; what the account gave them stays

@@ -147,6 +147,10 @@ func (s *scenario) fact(t *testing.T, name string, f map[string]string) events.E
 	case "user.registered":
 		return events.UserRegistered{Email: sealedFor(s, f["user"], events.Email{Email: f["email"]}),
 			Profile: sealedFor(s, f["user"], events.PersonName{First: f["name"], Last: f["last"]})}
+	case "user.profile_changed":
+		return events.UserProfileChanged{Profile: sealedFor(s, f["user"], events.PersonProfile{PersonName: events.PersonName{First: f["name"], Last: f["last"]}})}
+	case "user.email_changed":
+		return events.UserEmailChanged{Email: sealedFor(s, f["user"], events.Email{Email: f["email"]})}
 	case "user.joined":
 		return events.UserJoined{}
 	case "user.erased":

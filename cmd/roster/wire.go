@@ -46,6 +46,21 @@ func (l links) Invitation(account events.AccountID, invitation events.Invitation
 	return l.publicURL + "/invitations/" + l.Mint(keyring.Invitation, account, invitation, generation)
 }
 
+// Reset answers the address of the page where a new password is chosen.
+func (l links) Reset(user events.UserID, generation uint32) string {
+	return l.publicURL + "/reset/" + l.Mint(keyring.PasswordReset, [16]byte{}, user, generation)
+}
+
+// Confirmation answers the address of the page where a new e-mail address is confirmed.
+func (l links) Confirmation(user events.UserID, generation uint32) string {
+	return l.publicURL + "/confirm/" + l.Mint(keyring.EmailConfirmation, [16]byte{}, user, generation)
+}
+
+// Signup answers the address of the page where somebody opens an account of their own.
+func (l links) Signup(address events.AddressID, generation uint32) string {
+	return l.publicURL + "/sign-up/" + l.Mint(keyring.Signup, [16]byte{}, address, generation)
+}
+
 // setup answers the address of the one page that makes the first account.
 func (l links) setup() string {
 	return l.publicURL + "/setup/" + l.Mint(keyring.Setup, [16]byte{}, [16]byte{}, 1)

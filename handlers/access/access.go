@@ -23,6 +23,8 @@ type Passwords interface {
 	Verify(ctx context.Context, password, hash string) (ok, rehash bool, err error)
 	// Dummy does the work of Verify for somebody who has no password.
 	Dummy(ctx context.Context, password string) error
+	// Common says that a password is one that is tried first.
+	Common(password string) bool
 }
 
 // Bearer is a token that was read: what it claims to be, and the hash of its secret.

@@ -135,6 +135,7 @@ func (s *server) routes() {
 	s.timelineRoutes()
 	s.checkRoutes()
 	s.sessionRoutes()
+	s.meRoutes()
 	s.setupRoutes()
 	s.portalRoutes()
 	s.roleRoutes()

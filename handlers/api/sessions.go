@@ -15,8 +15,6 @@ func (s *server) sessionRoutes() {
 		status:      http.StatusCreated, auth: nobody, codes: []domain.Code{domain.BadCredentials, domain.RateLimited, domain.NotPermitted}}, signIn)
 	add(s, operation{id: "SignOut", method: http.MethodDelete, path: "/v1/sessions/current", tag: "sessions", summary: "Sign out",
 		command: true}, signOut)
-	add(s, operation{id: "GetMe", method: http.MethodGet, path: "/v1/me", tag: "me", summary: "Who is signed in",
-		codes: []domain.Code{domain.NotPermitted, codePosition}}, getMe)
 }
 
 type signInInput struct{ Body signInBody }
@@ -87,32 +85,6 @@ func signOut(ctx context.Context, r *request, _ *struct{}) (*Reply[signedOutBody
 	r.position(done.Position)
 	r.cookie("", -1)
 	return reply(signedOutBody{r.principal.Actor.Session.String()})
-}
-
-type meBody struct {
-	ID        string `json:"id"`
-	Email     string `json:"email"`
-	FirstName string `json:"first_name"`
-	LastName  string `json:"last_name"`
-}
-
-func getMe(ctx context.Context, r *request, _ *struct{}) (*Reply[meBody], error) {
-	id, err := r.self()
-	if err != nil {
-		return nil, err
-	}
-	user, position, err := r.App.User(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	person, err := r.enroll.Person(ctx, user)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.atLeast(position); err != nil {
-		return nil, err
-	}
-	return reply(meBody{ID: id.String(), Email: person.Email, FirstName: person.Name.First, LastName: person.Name.Last})
 }
 
 func isRefusal(err error) bool {

@@ -148,10 +148,17 @@ func canonical(command string, target map[string]string, body []byte) ([]byte, e
 	return out, nil
 }
 
-// withoutSecrets drops every password.
+// withoutSecrets drops every password, the current one, and what was typed once more.
 func withoutSecrets(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
+		_, set := v["password"]
+		_, changed := v["current"]
+		if set || changed { // elsewhere confirm is no secret
+			delete(v, "confirm")
+			delete(v, "current")
+			delete(v, "new")
+		}
 		delete(v, "password")
 		for _, member := range v {
 			withoutSecrets(member)

@@ -135,20 +135,8 @@ type Person struct {
 
 // Person opens a user's name and address; both are empty where the user has been erased.
 func (e *Enroll) Person(ctx context.Context, u domain.User) (Person, error) {
-	if !u.Registered || u.Erased {
-		return Person{}, nil
-	}
-	var p Person
-	var email events.Email
-	b, kind := events.OfUser(u.ID), events.KindOf(events.UserRegistered{})
-	if _, err := e.App.OpenSealed(ctx, b, kind, "profile", u.Profile, &p.Name); err != nil {
-		return Person{}, fmt.Errorf("open user %s: %w", u.ID, err)
-	}
-	if _, err := e.App.OpenSealed(ctx, b, kind, "email", u.Email, &email); err != nil {
-		return Person{}, fmt.Errorf("open user %s: %w", u.ID, err)
-	}
-	p.Email = email.Email
-	return p, nil
+	profile, email, err := e.App.Person(ctx, u)
+	return Person{Name: profile.PersonName, Email: email}, err
 }
 
 // Newcomer is what a person without a user gives to become one.
@@ -159,8 +147,8 @@ type Newcomer struct {
 }
 
 // checkPassword lists all that is wrong with the password; prefix says where it stands in the request.
-func (n Newcomer) checkPassword(prefix string, rule events.PasswordRule) error {
-	wrong := domain.CheckPassword(prefix+"password", n.Password, rule)
+func (e *Enroll) checkPassword(prefix string, n Newcomer, email string, rule events.PasswordRule) error {
+	wrong := e.Access.CheckPassword(prefix+"password", n.Password, events.PersonName{First: n.First, Last: n.Last}, email, rule)
 	if n.Confirm == nil || *n.Confirm == n.Password {
 		return wrong
 	}
@@ -186,11 +174,11 @@ func (e *Enroll) Accept(ctx context.Context, call handlers.Call, l Link, n Newco
 		trial.New = &domain.NewUser{ID: nobody(), Name: name}
 		wrong := e.App.Ask(ctx, call, trial)
 		if wrong == nil || isInvalid(wrong) {
-			rules, err := e.rules(ctx, l)
+			rules, email, err := e.rules(ctx, l)
 			if err != nil {
 				return Result{}, err
 			}
-			if err := together(wrong, n.checkPassword("body.", rules)); err != nil {
+			if err := together(wrong, e.checkPassword("body.", n, email, rules)); err != nil {
 				return Result{}, err
 			}
 			if cmd.New, cmd.To, err = e.newcomer(ctx, l, name, n.Password); err != nil {
@@ -209,14 +197,16 @@ func (e *Enroll) Accept(ctx context.Context, call handlers.Call, l Link, n Newco
 	return Result{Account: l.Account, User: accepted(r), Result: r}, nil
 }
 
-// rules are those of the accounts that the invitation is for, the strictest of each (SPEC 1.4).
-func (e *Enroll) rules(ctx context.Context, l Link) (events.PasswordRule, error) {
+// rules are those of the accounts that the invitation is for, the strictest of each (SPEC 1.4), with the invitee's
+// address, which a password must not contain.
+func (e *Enroll) rules(ctx context.Context, l Link) (events.PasswordRule, string, error) {
 	var looked domain.LookedAt
 	err := e.App.Ask(ctx, handlers.Call{Actor: l.Actor()}, domain.LookAtInvitation{Account: l.Account, Invitation: l.Invitation, Generation: l.Generation, Into: &looked})
-	if refusal := (*domain.Error)(nil); errors.As(err, &refusal) { // dead since: the command says so
-		err = nil
+	if refusal := (*domain.Error)(nil); err != nil && !errors.As(err, &refusal) { // dead since: the command says so
+		return events.PasswordRule{}, "", err
 	}
-	return looked.Password, err
+	invitee, err := e.invitee(ctx, l.Account, looked.Invitation)
+	return looked.Password, invitee.Email, err
 }
 
 // nobody stands for the id of somebody, or of an address, not made yet, while a command is only asked what it would
@@ -336,7 +326,7 @@ func (e *Enroll) checkFirst(ctx context.Context, call handlers.Call, f First, cm
 	} else if held {
 		all = append(all, invalid("body.owner.email", "this address already belongs to a user"))
 	}
-	return together(append(all, f.Owner.checkPassword("body.owner.", domain.DefaultRules().Password))...)
+	return together(append(all, e.checkPassword("body.owner.", f.Owner, f.Email, domain.DefaultRules().Password))...)
 }
 
 func invalid(location, message string) error {

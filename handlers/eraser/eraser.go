@@ -209,11 +209,13 @@ func (e *Eraser) Finish(ctx context.Context, keys ...events.KeyID) error {
 }
 
 func (e *Eraser) forgetPassword(ctx context.Context, u domain.User) error {
-	if u.Password.IsZero() {
-		return nil
-	}
-	if err := e.vault.DestroySecret(ctx, u.Password); err != nil {
-		return fmt.Errorf("erase a user's password: %w", err)
+	for _, secret := range slices.Concat(u.Replaced, []events.SecretID{u.Password}) {
+		if secret.IsZero() {
+			continue
+		}
+		if err := e.vault.DestroySecret(ctx, secret); err != nil {
+			return fmt.Errorf("erase a user's password: %w", err)
+		}
 	}
 	return nil
 }

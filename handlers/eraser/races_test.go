@@ -279,6 +279,11 @@ func (r *rig) Invitation(_ events.AccountID, id events.InvitationID, _ uint32) s
 	return "https://portal.example/invitations/" + id.String()
 }
 
+// Reset, Confirmation and Signup implement mailer.Links: no mail here has such a link.
+func (r *rig) Reset(events.UserID, uint32) string        { return "" }
+func (r *rig) Confirmation(events.UserID, uint32) string { return "" }
+func (r *rig) Signup(events.AddressID, uint32) string    { return "" }
+
 // A mail that is under way while its recipient is erased is done with, whatever the mail server says.
 func TestMailedMeanwhile(t *testing.T) {
 	for what, answer := range map[string]error{

@@ -169,6 +169,9 @@ func (m *Mailer) deferred(ctx context.Context, r Row, why error) error {
 // note reports by a command what became of a mail. It may be repeated. A report that is refused is of no interest to
 // anybody any more, and so is one on a person who has been erased.
 func (m *Mailer) note(ctx context.Context, r Row, n domain.NoteMail) error {
+	if r.Account.IsZero() { // a mail on one's own user: nobody shows what became of it
+		return nil
+	}
 	n.Account, n.Invitation, n.Generation = r.Account, r.Invitation, r.Generation
 	_, err := m.App.Do(ctx, handlers.Call{Actor: handlers.System("mailer"), Cause: r.Event}, n)
 	var refusal *domain.Error

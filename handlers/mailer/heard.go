@@ -19,7 +19,8 @@ func filter() []string {
 	var list []string
 	for _, name := range []string{"invitation.created", "invitation.resent", "invitation.reminded", "invitation.link_requested", "invitation.expired", "invitation.mail_bounced",
 		"membership.granted", "membership.role_changed", "membership.suspended", "membership.reactivated", "membership.revoked", "membership.left",
-		"membership.expired", "membership.reminded"} {
+		"membership.expired", "membership.reminded",
+		"password.changed", "password.reset", "password.reset_requested", "user.email_change_requested", "user.email_changed", "address.signup_requested"} {
 		list = append(list, "*.*."+name)
 	}
 	return list
@@ -63,6 +64,10 @@ func (m *Mailer) rows(ctx context.Context, attributes map[string]string, data []
 		return nil, err
 	}
 	r := Row{Event: attributes["id"], Invitation: body.Invitation, Generation: body.Generation, Subject: body.User.Any(), Since: m.now()}
+	name := nameOf(attributes["type"])
+	if rows, ok, err := r.own(name, attributes, body.From); ok || err != nil {
+		return rows, err
+	}
 	_, account, ok := strings.Cut(attributes["source"], "/accounts/")
 	if err := r.Account.UnmarshalText([]byte(account)); err != nil {
 		return nil, err
@@ -70,7 +75,7 @@ func (m *Mailer) rows(ctx context.Context, attributes map[string]string, data []
 	if !ok || r.Account.IsZero() || r.Event == "" {
 		return nil, errors.New("not an event of an account")
 	}
-	if name := nameOf(attributes["type"]); strings.HasPrefix(name, "invitation.") {
+	if strings.HasPrefix(name, "invitation.") {
 		if r.Invitation.IsZero() || r.Generation == 0 {
 			return nil, errors.New("not an event about an invitation")
 		}

@@ -174,6 +174,19 @@ func (p *post) Invitation(account events.AccountID, invitation events.Invitation
 		Scope: account, Subject: invitation, Generation: generation})
 }
 
+// Reset, Confirmation and Signup implement mailer.Links.
+func (p *post) Reset(user events.UserID, generation uint32) string {
+	return "https://portal.example/reset/" + p.keys.MintLink(keyring.Link{Purpose: keyring.PasswordReset, Subject: user, Generation: generation})
+}
+
+func (p *post) Confirmation(user events.UserID, generation uint32) string {
+	return "https://portal.example/confirm/" + p.keys.MintLink(keyring.Link{Purpose: keyring.EmailConfirmation, Subject: user, Generation: generation})
+}
+
+func (p *post) Signup(address events.AddressID, generation uint32) string {
+	return "https://portal.example/sign-up/" + p.keys.MintLink(keyring.Link{Purpose: keyring.Signup, Subject: address, Generation: generation})
+}
+
 // mailer makes a mailer that hurries; change may make it another one.
 func (p *post) mailer(change func(*mailer.Config)) *mailer.Mailer {
 	p.t.Helper()

@@ -33,6 +33,10 @@ func (m *Mailer) letter(ctx context.Context, r Row) (mail Mail, settled string, 
 		return m.accessEnds(ctx, r)
 	case MailOwnerWon, MailOwnerLost:
 		return m.ownerChanged(ctx, r)
+	case MailPasswordChanged, MailPasswordReset, MailResetLink, MailAddressLink, MailAddressAsked, MailAddressChanged:
+		return m.own(ctx, r)
+	case MailSignup:
+		return m.signup(ctx, r)
 	}
 	return mail, "unknown", nil
 }
@@ -72,6 +76,9 @@ func (m *Mailer) invitation(ctx context.Context, r Row) (mail Mail, settled stri
 	if err != nil {
 		return mail, "", err
 	}
+	if in.Invitee.Zone, err = m.zoneOf(ctx, look.Invitation.Address); err != nil {
+		return mail, "", err
+	}
 	in.InviterName, in.InviterEmail = inviter.Name, inviter.Email
 	return m.written(r, in.Invitee, func() (string, string, string, error) { return compose.Compose(in) })
 }
@@ -89,15 +96,11 @@ func (m *Mailer) user(ctx context.Context, id events.UserID) (p compose.Person, 
 		return p, nil
 	}
 	u, _, err := m.App.User(ctx, id)
-	if err != nil || !u.Registered || u.Erased {
-		return p, err
-	}
-	profile, _, err := open[events.PersonName](ctx, m.App, events.OfUser(id), events.UserRegistered{}, "profile", u.Profile)
 	if err != nil {
 		return p, err
 	}
-	address, _, err := open[events.Email](ctx, m.App, events.OfUser(id), events.UserRegistered{}, "email", u.Email)
-	return compose.Person{Name: profile.Full(), Email: address.Email}, err
+	profile, email, err := m.App.Person(ctx, u)
+	return compose.Person{Name: profile.Full(), Email: email, Zone: profile.TimeZone}, err
 }
 
 // labels are the roles that grants give as people read them, and extra permissions as they are.

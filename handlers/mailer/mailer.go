@@ -37,7 +37,7 @@ type Row struct {
 	Target     string // which of the event's recipients
 	Mail       Kind
 	Recipient  events.AnyID // the user or contact who gets it; zero for an invitee
-	Subject    events.AnyID // the member whom it is about, if any
+	Subject    events.AnyID // the member whom it is about, or the address that was one's own before, if any
 	Account    events.AccountID
 	Invitation events.InvitationID
 	Generation uint32
@@ -59,6 +59,14 @@ const (
 	MailAccessEnds    Kind = "access_ends"    // to the member, and to whoever granted it (SPEC 3.10)
 	MailOwnerWon      Kind = "owner_won"      // to a security contact (SPEC 1.5)
 	MailOwnerLost     Kind = "owner_lost"     // to a security contact (SPEC 1.5)
+
+	MailPasswordChanged Kind = "password_changed" // to the person (SPEC 4.3)
+	MailPasswordReset   Kind = "password_reset"   // to the person (SPEC 4.4)
+	MailResetLink       Kind = "reset_link"       // to whoever has forgotten their password (SPEC 4.4)
+	MailAddressLink     Kind = "address_link"     // to the new address, or to whoever has it already (SPEC 4.2)
+	MailAddressAsked    Kind = "address_asked"    // to the old address (SPEC 4.2)
+	MailAddressChanged  Kind = "address_changed"  // to the old address (SPEC 4.2)
+	MailSignup          Kind = "sign_up"          // to whoever wants to open an account (SPEC 1.3)
 )
 
 // invites says that the mail is one to an invitee, of which the log is told what became.
@@ -105,6 +113,9 @@ type Lease interface {
 // Links makes the links that stand in mails: whole addresses.
 type Links interface {
 	Invitation(account events.AccountID, invitation events.InvitationID, generation uint32) string
+	Reset(user events.UserID, generation uint32) string
+	Confirmation(user events.UserID, generation uint32) string
+	Signup(address events.AddressID, generation uint32) string
 }
 
 // Config is what a Mailer is made of.

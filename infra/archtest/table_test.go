@@ -10,6 +10,7 @@ type row struct {
 }
 
 const (
+	bloom      = "github.com/bits-and-blooms/bloom/v3"
 	kong       = "github.com/alecthomas/kong"
 	gomail     = "github.com/wneessen/go-mail"
 	huma       = "github.com/danielgtaylor/huma/v2"
@@ -23,6 +24,7 @@ const (
 	xNet       = "golang.org/x/net"
 	xSys       = "golang.org/x/sys"
 	xText      = "golang.org/x/text"
+	zxcvbn     = "github.com/ccojocar/zxcvbn-go"
 )
 
 // table is who may know whom. The most exact row of a package counts.
@@ -63,7 +65,7 @@ func table() []row {
 		{pkg: "infra/mail", third: []string{gomail}},
 		{pkg: "infra/nats", third: []string{natsGo, natsServer, xSys}},
 		{pkg: "infra/nats/natstest", third: []string{natsServer}},
-		{pkg: "infra/password", third: []string{xCrypto, xText}},
+		{pkg: "infra/password", third: []string{bloom, xCrypto, xText, zxcvbn}},
 		{pkg: "infra/postgres/snapshots", own: []string{"domain", "events", "handlers"}, third: []string{pgx}},
 		{pkg: "infra/postgres/launch/...", own: []string{"infra/postgres/launch/..."}, third: []string{pgx}},
 		{pkg: "infra/seal", own: []string{"events"}, third: []string{xCrypto}},

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/bits-and-blooms/bloom/v3"
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/unicode/norm"
 )
@@ -51,6 +52,7 @@ type Hasher struct {
 	params Params
 	slots  chan struct{}
 	rand   io.Reader
+	common *bloom.BloomFilter
 }
 
 // New gives a Hasher that does at most parallel hashes at once (2 to 4 on a small machine), so that sign-ins need
@@ -63,7 +65,11 @@ func New(params Params, parallel int, rand io.Reader) (*Hasher, error) {
 	if parallel < 1 {
 		return nil, errors.New("password: at least one hash at a time")
 	}
-	return &Hasher{params: params, slots: make(chan struct{}, parallel), rand: rand}, nil
+	common, err := readCommon()
+	if err != nil {
+		return nil, err
+	}
+	return &Hasher{params: params, slots: make(chan struct{}, parallel), rand: rand, common: common}, nil
 }
 
 // Hash gives the PHC string of a password: $argon2id$v=19$m=…,t=…,p=…$salt$hash. It waits for a free slot; its

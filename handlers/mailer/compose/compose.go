@@ -18,8 +18,9 @@ import (
 	"unicode"
 )
 
-// Person is somebody with a name, which may be empty, and the address that they sign in with.
-type Person struct{ Name, Email string }
+// Person is somebody with a name, which may be empty, and the address that they sign in with. Zone is their time zone, a
+// name of the IANA database; empty for UTC.
+type Person struct{ Name, Email, Zone string }
 
 // Grant is what somebody may do in one account: the account's name and the roles' labels.
 type Grant struct {
@@ -59,7 +60,7 @@ func Compose(in Invitation) (subject, text, html string, err error) {
 	if in.ExpiresAt.IsZero() {
 		return "", "", "", errors.New("invitation mail: the link has no end")
 	}
-	v.Expires = moment(in.ExpiresAt)
+	v.Expires = moment(in.ExpiresAt, in.Invitee)
 	for _, g := range in.Grants {
 		line := grantLine{Account: cmp.Or(name(g.Account), "an account without a name")}
 		for _, r := range g.Roles {
@@ -132,8 +133,14 @@ type view struct {
 	Notice                        notice
 }
 
-// moment is a time as mails say it.
-func moment(t time.Time) string { return t.UTC().Format("Monday, 2 January 2006, 15:04 (UTC-07:00)") }
+// moment is a time as mails say it: in the reader's own time zone, with the offset (SPEC 4.8).
+func moment(t time.Time, reader Person) string {
+	zone, err := time.LoadLocation(reader.Zone)
+	if err != nil { // one that has been taken out of the database since
+		zone = time.UTC
+	}
+	return t.In(zone).Format("Monday, 2 January 2006, 15:04 (UTC-07:00)")
+}
 
 type grantLine struct {
 	Account string

@@ -50,7 +50,7 @@ func ComposeAccessEnds(in AccessEnds) (subject, text, html string, err error) {
 		as = " as " + strings.Join(roles, ", ")
 	}
 	v.Subject = fmt.Sprintf("%s to %s ends soon", whose, account)
-	v.Notice.Lead = fmt.Sprintf("%s to %s on %s%s ends on %s.", whose, account, v.Portal, as, moment(in.Until))
+	v.Notice.Lead = fmt.Sprintf("%s to %s on %s%s ends on %s.", whose, account, v.Portal, as, moment(in.Until, in.To))
 	return v.write("notice")
 }
 

@@ -1,0 +1,100 @@
+package domain
+
+import (
+	"slices"
+	"time"
+
+	"roster/events"
+)
+
+// MailedLink is the last link of its kind that somebody was sent: earlier ones have been replaced by it.
+type MailedLink struct {
+	Generation uint32
+	ExpiresAt  events.Time
+	Used       bool // or useless for another reason
+}
+
+// The links that one address may be sent of a kind, so that nobody is flooded.
+const (
+	maxLinks   = 5
+	linkWindow = time.Hour
+)
+
+// alive refuses with the reason for which a link of a generation no longer works. A link that was never sent is none.
+func (l MailedLink) alive(generation uint32, at events.Time) error {
+	switch {
+	case generation == 0 || generation > l.Generation:
+		return refuse(NotFound, "no such link")
+	case generation < l.Generation:
+		return refuse(InvitationReplaced, "a newer link has been sent: use that one")
+	case l.Used:
+		return refuse(InvitationUsed, "this link has been used already")
+	case l.ExpiresAt <= at:
+		return refuse(InvitationExpired, "this link has expired")
+	}
+	return nil
+}
+
+// recent adds a moment to those that the limit needs.
+func recent(list []events.Time, at events.Time) []events.Time {
+	from := max(0, len(list)+1-maxLinks)
+	return append(slices.Clone(list[from:]), at)
+}
+
+// flooded says that as many links as may have been sent within the hour.
+func flooded(sent []events.Time, at events.Time) bool {
+	n := 0
+	for _, t := range sent {
+		if at.Sub(t) < linkWindow {
+			n++
+		}
+	}
+	return n >= maxLinks
+}
+
+// AddressChange is a change of e-mail address that has been asked for.
+type AddressChange struct {
+	MailedLink
+	Address events.AddressID
+	Email   Sealed
+}
+
+// FormerAddress is an address that a user had before.
+type FormerAddress struct {
+	Address events.AddressID
+	Key     events.KeyID
+	Email   Sealed
+	Changed bool // Email is of an earlier change, not of the registration
+}
+
+// withPassword is the user with another password. Links that were sent before it was chosen are worth nothing any more.
+func (u User) withPassword(secret events.SecretID) User {
+	if !u.Password.IsZero() {
+		from := max(0, len(u.Replaced)+1-maxReplaced)
+		u.Replaced = append(slices.Clone(u.Replaced[from:]), u.Password)
+	}
+	u.Password, u.Reset.Used, u.Change.Used = secret, true, true
+	return u
+}
+
+// maxReplaced is how many hashes of former passwords are named: each is destroyed when it is replaced, and should that
+// fail, with the next one, or with the person.
+const maxReplaced = 20
+
+// moved is the user under another address. A link that went to the old one is worth nothing any more.
+func (u User) moved(h Happened, f events.UserEmailChanged) User {
+	u.Former = append(slices.Clone(u.Former), FormerAddress{u.Address, u.AddressKey, u.Email, u.EmailChanged})
+	u.Address, u.AddressKey, u.Email, u.EmailChanged = f.To, f.Email.Box.K, sealedAt(h, f.Email.Box), true
+	u.Reset.Used, u.Change.Used, u.ProfileVersion = true, true, h.Pos
+	return u
+}
+
+// succeededBy notes that an attempt was the one that the password was verified by: it is no failed one.
+func (u User) succeededBy(attempt events.CommitID) User {
+	if attempt.IsZero() {
+		return u
+	}
+	from := max(0, len(u.succeeded)+1-2*maxAttempts) // as many as the attempts that are kept
+	u.succeeded = append(append([]events.CommitID{}, u.succeeded[from:]...), attempt)
+	return u
+}

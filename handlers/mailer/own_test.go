@@ -1,0 +1,73 @@
+package mailer_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"roster/domain"
+	"roster/events"
+	"roster/infra/feedlog/feedtest"
+)
+
+// self is the owner, about themselves.
+func (p *post) self() events.Actor {
+	return events.Actor{Type: events.ByUser, ID: p.Owner.String()}
+}
+
+func (p *post) owner() domain.User {
+	p.t.Helper()
+	u, _, err := p.App.User(p.t.Context(), p.Owner)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return u
+}
+
+func byLink() events.Actor { return events.Actor{Type: events.ByLink, ID: "link"} }
+
+func anonymous() events.Actor { return events.Actor{Type: events.ByAnonymous} }
+
+func newSecret() events.SecretID { return events.SecretID(uuid.New()) }
+
+// SPEC 4.3, 4.4: the person is told by mail that the password was changed, and how; a forgotten one is mailed a link,
+// and a link that has been replaced before it was sent is not sent.
+func TestMailsAboutPasswords(t *testing.T) {
+	p := open(t, nil)
+	p.Do(anonymous(), domain.RequestReset{User: p.Owner})
+	p.Do(anonymous(), domain.RequestReset{User: p.Owner})
+	stop := p.run(p.mailer(nil))
+	got := p.mails(1, feedtest.OwnerEmail)
+	says(t, got[0], p.Reset(p.Owner, 2), "(UTC+00:00)", "works once")
+	if strings.Contains(got[0], p.Reset(p.Owner, 1)) {
+		t.Errorf("a link that has been replaced: %s", got[0])
+	}
+	p.Do(byLink(), domain.ResetPassword{User: p.Owner, Generation: 2, Password: newSecret()})
+	got = p.mails(2, feedtest.OwnerEmail)
+	says(t, got[1], "by a link that was sent to this address", "All devices have been signed out")
+	p.Do(p.self(), domain.ChangePassword{User: p.Owner, Verified: p.owner().Password, Password: newSecret()})
+	got = p.mails(3, feedtest.OwnerEmail)
+	says(t, got[2], "All other devices have been signed out", "If it was not you")
+	stop()
+	if n := len(p.noted()); n != 0 {
+		t.Errorf("%d facts about mails that nobody shows", n)
+	}
+	if o := p.outcomes(); o["sent"] != 3 || o["invitation_replaced"] != 1 {
+		t.Errorf("%v", o)
+	}
+}
+
+// A link that is due when its time is over, or when it has been used, is not sent any more.
+func TestDeadLinksAreNotSent(t *testing.T) {
+	p := open(t, nil)
+	p.Do(anonymous(), domain.RequestReset{User: p.Owner})
+	p.Later(time.Hour)
+	stop := p.run(p.mailer(nil))
+	p.settled(1)
+	stop()
+	if o := p.outcomes(); o["invitation_expired"] != 1 || len(p.server.got()) != 0 {
+		t.Errorf("%v, %d mails", o, len(p.server.got()))
+	}
+}
