@@ -104,15 +104,15 @@ func (c RequestReset) Decide(w *World, is Issued) error {
 		return nil
 	}
 	u := w.User(c.User)
-	if !u.signsIn() || flooded(u.resets, is.At) {
+	if !u.SignsIn() || flooded(u.resets, is.At) {
 		return nil
 	}
 	w.record(events.OfUser(c.User), events.PasswordResetRequested{Generation: u.Reset.Generation + 1, ExpiresAt: is.At.Add(resetValid)})
 	return nil
 }
 
-// signsIn says that the user is one who may sign in.
-func (u User) signsIn() bool { return u.Registered && !u.Erased && !u.Locked }
+// SignsIn says that the user is one who may sign in.
+func (u User) SignsIn() bool { return u.Registered && !u.Erased && !u.Locked }
 
 // LookAtReset refuses as ResetPassword would, and records nothing. It leaves the rules for the new password in the place
 // given.
@@ -136,7 +136,7 @@ func (c LookAtReset) Decide(w *World, is Issued) error {
 
 func (w *World) mayReset(user events.UserID, generation uint32) (User, error) {
 	u := w.User(user)
-	if !u.signsIn() {
+	if !u.SignsIn() {
 		return u, refuse(NotFound, "no such user")
 	}
 	return u, u.Reset.alive(generation, w.is.At)

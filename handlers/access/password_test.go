@@ -11,6 +11,8 @@ import (
 	"roster/domain"
 	"roster/events"
 	"roster/handlers"
+	"roster/handlers/access"
+	"roster/handlers/address"
 )
 
 const next = "Another 0ne, please"
@@ -97,5 +99,116 @@ func TestChangingAPasswordIsThrottled(t *testing.T) {
 	p.move(16 * time.Minute)
 	if _, err := p.access.ChangePassword(t.Context(), call, good, next, nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// SPEC 4.4: an address that a user has, one that is a contact's or unknown, and what is none are answered alike, with one
+// commit each, and not beyond five an hour.
+func TestForgottenPassword(t *testing.T) {
+	p := newPortal(t)
+	if _, err := p.access.Addressee(t.Context(), address.Entry{Email: "invited@example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, email := range []string{" Viewer@example.COM", "nobody@example.com", "invited@example.com", "no address", strings.Repeat("x", 1<<20)} {
+		var n int
+		for range 8 {
+			before := p.last()
+			if err := p.access.RequestReset(t.Context(), handlers.Call{Key: "k"}, email); err != nil {
+				t.Fatalf("%.20q: %v", email, err)
+			}
+			n += int(p.last() - before)
+		}
+		if n != 5 {
+			t.Errorf("%.20q: %d commits", email, n)
+		}
+	}
+	for _, email := range []string{"viewer@example.com", "nobody@example.com"} { // it takes nothing away from sign-in
+		for range 10 {
+			if _, err := p.signIn(email, "wrong"); refusal(err).Code != domain.BadCredentials {
+				t.Errorf("%s: %v", email, err)
+			}
+		}
+	}
+	if p.vault.addresses["nobody@example.com"] != (events.AddressID{}) {
+		t.Error("an address that was typed has been stored")
+	}
+}
+
+func (p *portal) last() uint64 {
+	p.Helper()
+	n, err := p.app.Last(p.Context())
+	if err != nil {
+		p.Fatal(err)
+	}
+	return n
+}
+
+// SPEC 4.4: the link works once, however many use it at once; it signs nobody in and everybody out.
+func TestResetPassword(t *testing.T) {
+	p := newPortal(t)
+	before := p.mustSignIn("viewer@example.com")
+	if err := p.access.RequestReset(t.Context(), handlers.Call{}, "viewer@example.com"); err != nil {
+		t.Fatal(err)
+	}
+	l := access.ResetLink{User: p.viewer, Generation: 1}
+	look, err := p.access.LookAtReset(t.Context(), handlers.Call{}, l)
+	if err != nil || look.Email != "viewer@example.com" || look.Rules.Length != 10 {
+		t.Fatalf("%+v, %v", look, err)
+	}
+	if _, err := p.access.ResetPassword(t.Context(), handlers.Call{}, l, "Viewer-Password-1", nil); refusal(err).Code != domain.PasswordRules {
+		t.Errorf("one with the name in it: %v", err)
+	}
+	secrets := len(p.vault.secrets)
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			_, err := p.access.ResetPassword(t.Context(), handlers.Call{}, l, fmt.Sprint(next, i), nil)
+			if err == nil {
+				done.Add(1)
+			} else if refusal(err).Code != domain.InvitationUsed {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if done.Load() != 1 {
+		t.Errorf("it was used %d times", done.Load())
+	}
+	if _, err := p.access.Authenticate(t.Context(), before.Token); refusal(err).Code != domain.SignInRequired {
+		t.Errorf("a device from before: %v", err)
+	}
+	if _, err := p.signIn("viewer@example.com", good); refusal(err).Code != domain.BadCredentials {
+		t.Errorf("the old password: %v", err)
+	}
+	kept := len(p.vault.secrets)
+	if _, err := p.access.ResetPassword(t.Context(), handlers.Call{}, l, next, nil); refusal(err).Code != domain.InvitationUsed || len(p.vault.secrets) != kept || kept == secrets {
+		t.Errorf("a dead link: %v, %d secrets", err, len(p.vault.secrets)-kept)
+	}
+
+	if err := p.access.RequestReset(t.Context(), handlers.Call{}, "viewer@example.com"); err != nil {
+		t.Fatal(err)
+	}
+	l.Generation = 2
+	call := handlers.Call{Key: "once", Request: []byte("request")}
+	r, err := p.access.ResetPassword(t.Context(), call, l, next, nil)
+	if again, err2 := p.access.ResetPassword(t.Context(), call, l, next, nil); err != nil || err2 != nil || !again.Repeat || again.Position != r.Position {
+		t.Errorf("sent again under its key: %v, %+v, %v", err, again, err2)
+	}
+	if _, err := p.signIn("viewer@example.com", next); err != nil {
+		t.Error(err)
+	}
+	p.move(2 * time.Hour)
+	if err := p.access.RequestReset(t.Context(), handlers.Call{}, "viewer@example.com"); err != nil {
+		t.Fatal(err)
+	}
+	p.move(time.Hour)
+	l.Generation = 3
+	if _, err := p.access.LookAtReset(t.Context(), handlers.Call{}, l); refusal(err).Code != domain.InvitationExpired {
+		t.Errorf("after an hour: %v", err)
+	}
+	l.Generation = 2
+	if _, err := p.access.LookAtReset(t.Context(), handlers.Call{}, l); refusal(err).Code != domain.InvitationReplaced {
+		t.Errorf("the one before: %v", err)
 	}
 }

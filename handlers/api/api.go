@@ -27,6 +27,9 @@ type Links interface {
 const (
 	purposeInvitation byte = 1
 	purposeSetup      byte = 2
+	purposeConfirm    byte = 3
+	purposeReset      byte = 4
+	purposeSignup     byte = 5
 )
 
 // Eraser erases people for good (SPEC 5.5).
@@ -136,6 +139,7 @@ func (s *server) routes() {
 	s.checkRoutes()
 	s.sessionRoutes()
 	s.meRoutes()
+	s.resetRoutes()
 	s.setupRoutes()
 	s.portalRoutes()
 	s.roleRoutes()

@@ -3,6 +3,9 @@ package api_test
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"roster/events"
 )
 
 const nextPassword = "Another 0ne, please"
@@ -66,4 +69,68 @@ func TestPasswordRulesOfTheAccounts(t *testing.T) {
 	}
 	body["new"], body["confirm"] = "seven green whales sing at dawn", "seven green whales sing at dawn"
 	w.do("PUT", "/v1/me/password", owner.token, body).is(200)
+}
+
+// mailed is the token of a link about somebody or an address.
+func (w *world) mailed(purpose byte, subject string, generation uint32) string {
+	w.t.Helper()
+	id, err := events.ParseID[struct{ any byte }](subject)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return links{w.keys}.Mint(purpose, [16]byte{}, id, generation)
+}
+
+// SPEC 4.4 over HTTP: the answer is the same, byte for byte, whether or not the address exists; a link that is dead says
+// how; one that is for something else is none; looking consumes nothing.
+func TestForgottenPassword(t *testing.T) {
+	w := newBareWorld(t)
+	account, owner := w.open("Acme")
+	viewer := w.member(account, owner, "viewer")
+	w.do("POST", "/v1/accounts/"+account+"/contacts", owner.token, map[string]any{"name": "Carl", "email": "contact@example.com", "roles": []string{"billing"}}).is(201)
+	var first *response
+	for _, email := range []string{viewer.email, "nobody@example.com", "contact@example.com", "no address", "", strings.ToUpper(viewer.email), viewer.email, viewer.email, viewer.email, viewer.email} {
+		r := w.do("POST", "/v1/password-resets", "", map[string]any{"email": email}).is(202)
+		if first == nil {
+			first = r
+		}
+		r.header.Del("Date")
+		first.header.Del("Date")
+		if string(r.body) != string(first.body) || len(r.header) != len(first.header) || r.header.Get("Roster-Position") != "" {
+			t.Errorf("%q: %s %v", email, r.body, r.header)
+		}
+	}
+	const at = "/v1/password-resets/"
+	live := at + w.mailed(4, viewer.id, 5) // of the sixth, nothing was written
+	for _, method := range []string{"GET", "HEAD", "GET"} {
+		w.do(method, live, "", nil).is(200)
+	}
+	r := w.do("GET", live, "", nil).is(200)
+	if r.text("email") != viewer.email || r.number("rules.length") != 10 || r.text("expires_at") == "" {
+		t.Errorf("%s", r.body)
+	}
+	for _, purpose := range []byte{1, 2, 3, 5} {
+		w.do("GET", at+w.mailed(purpose, viewer.id, 5), "", nil).refused(404, "not_found")
+	}
+	w.do("GET", at+"nonsense", "", nil).refused(404, "not_found")
+	w.do("GET", at+w.mailed(4, viewer.id, 6), "", nil).refused(404, "not_found")
+	w.do("GET", at+w.mailed(4, account, 1), "", nil).refused(404, "not_found")
+	w.do("GET", at+w.mailed(4, viewer.id, 1), "", nil).refused(410, "invitation_replaced")
+	w.do("POST", at+w.mailed(4, viewer.id, 1), "", map[string]any{"x": 1}).refused(410, "invitation_replaced")
+	w.do("POST", live, "", map[string]any{"password": "short", "confirm": "x"}).refused(422, "invalid")
+	w.do("POST", live, "", map[string]any{"password": "Password123!"}).refused(422, "password_rules")
+	if plan := w.do("POST", live, "", map[string]any{"password": nextPassword}, "Roster-Dry-Run", "true").is(200); plan.text("facts.0.type") != "password.reset" {
+		t.Errorf("%s", plan.body)
+	}
+	done := w.do("POST", live, "", map[string]any{"password": nextPassword, "confirm": nextPassword}).is(200)
+	if done.text("id") != viewer.id || done.header.Get("Set-Cookie") != "" {
+		t.Errorf("%s %v", done.body, done.header)
+	}
+	w.do("POST", live, "", map[string]any{"password": nextPassword}).refused(410, "invitation_used")
+	w.do("GET", "/v1/me", viewer.token, nil).refused(401, "sign_in_required")
+	w.do("POST", "/v1/sessions", "", map[string]any{"email": viewer.email, "password": nextPassword}).is(201)
+	w.clock.pass(2 * time.Hour)
+	w.do("POST", "/v1/password-resets", "", map[string]any{"email": viewer.email}).is(202)
+	w.clock.pass(time.Hour)
+	w.do("GET", at+w.mailed(4, viewer.id, 6), "", nil).refused(410, "invitation_expired")
 }

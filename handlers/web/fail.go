@@ -95,12 +95,14 @@ func (s *site) explain(w http.ResponseWriter, r *http.Request, err error) (statu
 func pageOf(r *http.Request) string {
 	token := url.PathEscape(r.PathValue("token"))
 	switch {
-	case token == "" && r.URL.Path == "/sign-in":
-		return "/sign-in"
+	case token == "" && (r.URL.Path == "/sign-in" || r.URL.Path == "/forgotten"):
+		return r.URL.Path
 	case token == "":
 		return "/"
 	case strings.HasPrefix(r.URL.Path, "/setup/"):
 		return "/setup/" + token
+	case strings.HasPrefix(r.URL.Path, "/reset/"):
+		return "/reset/" + token
 	}
 	return "/invitations/" + token
 }

@@ -25,6 +25,7 @@ import (
 const (
 	purposeInvitation byte = 1
 	purposeSetup      byte = 2
+	purposeReset      byte = 4
 )
 
 // maxBody bounds what a form may send.
@@ -59,7 +60,7 @@ type site struct {
 	secure  bool
 }
 
-// Mount registers the pages: "/", /sign-in, /sign-out, /invitations/…, /setup/… and /assets/…, each for all
+// Mount registers the pages: "/", /sign-in, /sign-out, /forgotten, /reset/…, /invitations/…, /setup/… and /assets/…, each for all
 // verbs, so that what is not allowed is refused by a page as well.
 func Mount(mux *http.ServeMux, c Config) error {
 	public, err := url.Parse(c.PublicURL)
@@ -91,6 +92,9 @@ func Mount(mux *http.ServeMux, c Config) error {
 		"/invitations/{token}/accept":  {http.MethodGet: s.backToInvitation, http.MethodPost: s.accept},
 		"/invitations/{token}/decline": {http.MethodGet: s.backToInvitation, http.MethodPost: s.decline},
 		"/invitations/{token}/ask":     {http.MethodGet: s.backToInvitation, http.MethodPost: s.ask},
+		"/forgotten":                   {http.MethodGet: s.forgottenPage, http.MethodPost: s.forgotten},
+		"/reset/{token}":               {http.MethodGet: s.resetPage, http.MethodPost: s.reset},
+		"/reset/":                      nil,
 		"/setup/{token}":               {http.MethodGet: s.setupPage, http.MethodPost: s.setup},
 		"/assets/roster.css":           {http.MethodGet: s.stylesheet},
 		"/invitations/":                nil,
