@@ -2,6 +2,7 @@ package domain
 
 import (
 	"slices"
+	"time"
 
 	"roster/events"
 )
@@ -99,7 +100,36 @@ func (w *World) sees(account events.AccountID) (Account, Access, error) {
 		}
 		return chain[0], access, refuse(NotFound, "no such account")
 	}
-	return chain[0], access, nil
+	return chain[0], access, w.enters(chain, user, w.is.Actor.Session)
+}
+
+// enters refuses a session that has shown no second factor where an account, or one above it, wants one, once the grace
+// period is over that began when the person joined (SPEC 1.4, 4.5).
+func (w *World) enters(chain []Account, user events.UserID, session events.SessionID) error {
+	required, grace := false, int64(0)
+	for i := range chain {
+		if t := chain[i].Policy.TwoFactor; t != nil && t.Required {
+			if !required || t.Grace < grace {
+				grace = t.Grace
+			}
+			required = true
+		}
+	}
+	if !required || session.IsZero() {
+		return nil
+	} else if s, ok := w.User(user).Session(session); ok && s.Strong {
+		return nil
+	}
+	joined := w.is.At
+	for i := range chain {
+		if m, ok := chain[i].Member(user); ok && m.Status == Active {
+			joined = min(joined, m.Since)
+		}
+	}
+	if w.is.At < joined.Add(time.Duration(grace)*time.Second) {
+		return nil
+	}
+	return refuse(SecondFactorRequired, "this account wants a second factor: add one under /v1/me/factors if you have none, then sign in with it")
 }
 
 // MayIn decides whether whoever asks holds a permission in an account, without recording anything: what queries

@@ -88,13 +88,3 @@ func (u User) moved(h Happened, f events.UserEmailChanged) User {
 	u.Reset.Used, u.Change.Used, u.ProfileVersion = true, true, h.Pos
 	return u
 }
-
-// succeededBy notes that an attempt was the one that the password was verified by: it is no failed one.
-func (u User) succeededBy(attempt events.CommitID) User {
-	if attempt.IsZero() {
-		return u
-	}
-	from := max(0, len(u.succeeded)+1-2*maxAttempts) // as many as the attempts that are kept
-	u.succeeded = append(append([]events.CommitID{}, u.succeeded[from:]...), attempt)
-	return u
-}

@@ -12,29 +12,30 @@ type Permission = string
 
 // The permissions of Roster's own that commands ask for.
 const (
-	UsersRead       Permission = "users:read"
-	UsersInvite     Permission = "users:invite"
-	UsersChangeRole Permission = "users:change_role"
-	UsersSuspend    Permission = "users:suspend"
-	UsersRevoke     Permission = "users:revoke"
-	RolesRead       Permission = "roles:read"
-	RolesDefine     Permission = "roles:define"
-	AuditRead       Permission = "audit:read"
-	AuditExport     Permission = "audit:export"
-	PolicyRead      Permission = "policy:read"
-	PolicyChange    Permission = "policy:change"
-	ContactsRead    Permission = "contacts:read"
-	ContactsManage  Permission = "contacts:manage"
-	AccountRead     Permission = "account:read"
-	AccountChange   Permission = "account:change"
-	AccountOpenSub  Permission = "account:open_sub"
-	AccountClose    Permission = "account:close"
+	UsersRead         Permission = "users:read"
+	UsersInvite       Permission = "users:invite"
+	UsersChangeRole   Permission = "users:change_role"
+	UsersSuspend      Permission = "users:suspend"
+	UsersRevoke       Permission = "users:revoke"
+	UsersResetFactors Permission = "users:reset_factor"
+	RolesRead         Permission = "roles:read"
+	RolesDefine       Permission = "roles:define"
+	AuditRead         Permission = "audit:read"
+	AuditExport       Permission = "audit:export"
+	PolicyRead        Permission = "policy:read"
+	PolicyChange      Permission = "policy:change"
+	ContactsRead      Permission = "contacts:read"
+	ContactsManage    Permission = "contacts:manage"
+	AccountRead       Permission = "account:read"
+	AccountChange     Permission = "account:change"
+	AccountOpenSub    Permission = "account:open_sub"
+	AccountClose      Permission = "account:close"
 )
 
 // OwnPermissions are those of Roster itself, in the order in which they are shown.
 func OwnPermissions() []Permission {
 	return []Permission{
-		UsersRead, UsersInvite, UsersChangeRole, UsersSuspend, UsersRevoke, "users:reset_factor",
+		UsersRead, UsersInvite, UsersChangeRole, UsersSuspend, UsersRevoke, UsersResetFactors,
 		RolesRead, RolesDefine, AuditRead, AuditExport, PolicyRead, PolicyChange,
 		"keys:read", "keys:manage", ContactsRead, ContactsManage,
 		AccountRead, AccountChange, AccountOpenSub, AccountClose,

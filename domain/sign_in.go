@@ -1,6 +1,8 @@
 package domain
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"roster/events"
@@ -23,19 +25,7 @@ func (c ReserveAttempt) Name() string { return "SignIn" }
 func (c ReserveAttempt) Home(_ Issued) events.Boundary { return events.OfAttempts(c.Subject) }
 
 func (c ReserveAttempt) Decide(w *World, is Issued) error {
-	used := map[events.CommitID]bool{}
-	if !c.User.IsZero() {
-		for _, id := range w.User(c.User).succeeded {
-			used[id] = true
-		}
-	}
-	failed, first := 0, is.At
-	for _, a := range w.Attempts(c.Subject).signins {
-		if is.At.Sub(a.at) < attemptWindow && !used[a.commit] {
-			failed++
-			first = min(first, a.at)
-		}
-	}
+	failed, first := w.failed(c.Subject, c.User)
 	if failed >= maxAttempts {
 		e := refuse(RateLimited, "too many failed sign-ins: try again later")
 		e.Retry = int((attemptWindow - is.At.Sub(first) + time.Second - 1) / time.Second)
@@ -45,26 +35,77 @@ func (c ReserveAttempt) Decide(w *World, is Issued) error {
 	return nil
 }
 
-// StartSession signs a user in whose password has been verified. Password names the very credential that was.
+// failed counts the attempts that count against whoever asks, and says when the first of them was. Known devices and
+// sessions have a count of their own, so that a stranger's guesses lock nobody out.
+func (w *World) failed(subject events.AnyID, user events.UserID) (n int, first events.Time) {
+	used := map[events.CommitID]bool{}
+	if !user.IsZero() {
+		for _, a := range w.User(user).succeeded {
+			used[a.commit] = true
+		}
+	}
+	source, first := sourceOf(w.is.Actor), w.is.At
+	for _, a := range w.Attempts(subject).signins {
+		if a.source == source && w.is.At.Sub(a.at) < attemptWindow && !used[a.commit] {
+			n++
+			first = min(first, a.at)
+		}
+	}
+	return n, first
+}
+
+// NoteThrottled writes down, once for each such while, that attempts are refused.
+type NoteThrottled struct {
+	Subject events.AnyID
+	User    events.UserID
+	Factor  string
+}
+
+func (c NoteThrottled) Name() string { return "SignIn" }
+
+func (c NoteThrottled) Home(_ Issued) events.Boundary { return events.OfAttempts(c.Subject) }
+
+func (c NoteThrottled) Decide(w *World, is Issued) error {
+	failed, first := w.failed(c.Subject, c.User)
+	source := sourceOf(is.Actor)
+	noted := slices.ContainsFunc(w.Attempts(c.Subject).throttled, func(t attempt) bool { return t.source == source && t.at > is.At })
+	if failed >= maxAttempts && !noted {
+		w.record(events.OfAttempts(c.Subject), events.SigninThrottled{Factor: c.Factor, Until: first.Add(attemptWindow)})
+	}
+	return nil
+}
+
+// StartSession signs a user in whose password has been verified, and a factor where one is asked for. Password names
+// the very credential that was. It is refused with second_factor_required where a factor is missing.
 type StartSession struct {
 	User      events.UserID
 	Session   events.SessionID
 	TokenHash events.Hash
-	Password  events.SecretID
+	Password  events.SecretID // zero where a passkey stands for it
 	Attempt   events.CommitID
+	// What was verified beside the password; Method is empty for nothing. Recovery is where the hashes of the recovery
+	// codes were that Step is one of.
+	Method    string
+	Factor    events.FactorID
+	Step      int64
+	Recovery  events.SecretID
+	Challenge events.CommitID // the attempt in which the password was verified: it leads to one session
 }
 
 func (c StartSession) Name() string { return "SignIn" }
 
 func (c StartSession) Home(_ Issued) events.Boundary { return events.OfUser(c.User) }
 
+// errSignIn says nothing of why.
+func errSignIn() error { return refuse(BadCredentials, "the address or the password is wrong") }
+
 func (c StartSession) Decide(w *World, is Issued) error {
 	u := w.User(c.User)
-	if !u.Registered || u.Erased || u.Password != c.Password {
-		return refuse(BadCredentials, "the address or the password is wrong")
+	if !u.Registered || u.Erased || u.Locked || u.Password != c.Password && !(c.Password.IsZero() && c.Method == events.FactorPasskey) {
+		return errSignIn()
 	}
-	if u.Locked {
-		return refuse(BadCredentials, "the address or the password is wrong")
+	if err := c.factor(w, u); err != nil {
+		return err
 	}
 	for _, id := range u.Accounts() { // where the profile waits for it, the first sign-in makes a membership count
 		if m, ok := w.Account(id).Member(c.User); ok && m.Status == Pending {
@@ -80,8 +121,31 @@ func (c StartSession) Decide(w *World, is Issued) error {
 		}
 		w.record(events.OfUser(c.User), events.SessionEnded{Session: oldest.ID, Because: "replaced"})
 	}
-	w.record(events.OfUser(c.User), events.SessionStarted{Session: c.Session, TokenHash: c.TokenHash, Method: "password",
-		ExpiresAt: is.At.Add(w.sessionLifetime(c.User)), Attempt: c.Attempt})
+	w.record(events.OfUser(c.User), events.SessionStarted{Session: c.Session, TokenHash: c.TokenHash, Method: cmp.Or(c.Method, MethodPassword),
+		ExpiresAt: is.At.Add(w.sessionLifetime(c.User)), Attempt: c.Attempt, Factor: c.Factor, Step: c.Step})
+	return nil
+}
+
+// factor checks what was verified beside the password. A code works once, and so does the step before.
+func (c StartSession) factor(w *World, u User) error {
+	if slices.ContainsFunc(u.succeeded, func(a attempt) bool { return !c.Challenge.IsZero() && a.commit == c.Challenge }) {
+		return errCode()
+	}
+	switch c.Method {
+	case "":
+		if len(w.Asked(c.User)) > 0 {
+			return refuse(SecondFactorRequired, "a second factor has to be shown")
+		}
+	case MethodRecovery:
+		if c.Step < 1 || c.Step > int64(u.recovery.codes) || c.Recovery != u.recovery.secret || u.recovery.used&(1<<(c.Step-1)) != 0 {
+			return errCode()
+		}
+	default:
+		f, ok := u.Factor(c.Factor)
+		if !ok || !f.Verified || f.Method != c.Method || c.Step <= f.Step {
+			return errCode()
+		}
+	}
 	return nil
 }
 

@@ -293,7 +293,11 @@ func (u *User) code(c *coder) {
 	list(c, &u.Replaced, func(id *events.SecretID, c *coder) { c.fixed(id[:]) })
 	list(c, &u.resets, codeTime)
 	list(c, &u.changes, codeTime)
-	list(c, &u.succeeded, func(id *events.CommitID, c *coder) { c.fixed(id[:]) })
+	list(c, &u.succeeded, (*attempt).code)
+	list(c, &u.factors, (*Factor).code)
+	c.fixed(u.recovery.secret[:])
+	number(c, &u.recovery.codes)
+	number(c, &u.recovery.used)
 }
 
 func (l *MailedLink) code(c *coder) {
@@ -318,6 +322,20 @@ func (s *Session) code(c *coder) {
 	c.fixed(s.TokenHash[:])
 	number(c, &s.StartedAt)
 	number(c, &s.ExpiresAt)
+	c.flag(&s.Strong)
+	number(c, &s.Pos)
+}
+
+func (f *Factor) code(c *coder) {
+	c.fixed(f.ID[:])
+	text(c, &f.Method)
+	c.fixed(f.Secret[:])
+	c.sealed(&f.Label)
+	c.flag(&f.Verified)
+	number(c, &f.EnrolledAt)
+	number(c, &f.ExpiresAt)
+	number(c, &f.Step)
+	number(c, &f.UsedAt)
 }
 
 func (a *Address) code(c *coder) {
@@ -333,11 +351,15 @@ func (a *Address) parts() []part { return nil }
 func (a *Address) value() State  { return *a }
 
 func (a *Attempts) code(c *coder) {
-	list(c, &a.signins, func(one *attempt, c *coder) {
-		c.fixed(one.commit[:])
-		number(c, &one.at)
-	})
+	list(c, &a.signins, (*attempt).code)
+	list(c, &a.throttled, (*attempt).code)
 	list(c, &a.refusals, codeTime)
+}
+
+func (a *attempt) code(c *coder) {
+	c.fixed(a.commit[:])
+	c.fixed(a.source[:])
+	number(c, &a.at)
 }
 
 func (a *Attempts) parts() []part { return nil }

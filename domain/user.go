@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"slices"
 	"time"
 
 	"roster/events"
@@ -34,7 +35,9 @@ type User struct {
 
 	accounts  pmap[events.AccountID, struct{}]
 	sessions  pmap[events.SessionID, Session]
-	succeeded []events.CommitID // the attempts that the last sign-ins used
+	succeeded []attempt // the attempts that turned out well, as far as they can count still, and when they did
+	factors   []Factor
+	recovery  recovery
 }
 
 // Session is one sign-in that has not been ended.
@@ -43,6 +46,8 @@ type Session struct {
 	TokenHash events.Hash
 	StartedAt events.Time
 	ExpiresAt events.Time
+	Strong    bool   // a second factor was used
+	Pos       uint64 // of the commit that started it: from where it was is sealed there
 }
 
 // maxSessions bounds the sessions of one user; a further sign-in ends the oldest.
@@ -61,6 +66,15 @@ func (u User) Accounts() []events.AccountID {
 		list = append(list, id)
 	}
 	return list
+}
+
+// succeededAt notes that an attempt turned out well, so that it is no failure. Those that are too old to count go.
+func (u User) succeededAt(commit events.CommitID, at events.Time) User {
+	if commit.IsZero() || slices.ContainsFunc(u.succeeded, func(a attempt) bool { return a.commit == commit }) {
+		return u
+	}
+	u.succeeded = append(countable(u.succeeded, at), attempt{commit: commit, at: at})
+	return u
 }
 
 func (u User) evolve(h Happened) State {
@@ -84,7 +98,7 @@ func (u User) evolve(h Happened) State {
 	case events.PasswordSet:
 		u.Password = f.Secret
 	case events.PasswordChanged:
-		u = u.withPassword(f.Secret).succeededBy(h.Cause)
+		u = u.withPassword(f.Secret).succeededAt(h.Cause, h.At)
 	case events.PasswordResetRequested:
 		u.Reset = MailedLink{Generation: f.Generation, ExpiresAt: f.ExpiresAt}
 		u.resets = recent(u.resets, h.At)
@@ -97,14 +111,30 @@ func (u User) evolve(h Happened) State {
 	case events.UserEmailChangeRequested:
 		u.Change = AddressChange{MailedLink{Generation: f.Generation, ExpiresAt: f.ExpiresAt}, f.Address, sealedAt(h, f.Email.Box)}
 		u.changes = recent(u.changes, h.At)
-		u = u.succeededBy(h.Cause)
+		u = u.succeededAt(h.Cause, h.At)
 	case events.UserEmailChanged:
 		u = u.moved(h, f)
 	case events.SessionStarted:
-		u.sessions = u.sessions.With(f.Session, Session{f.Session, f.TokenHash, h.At, f.ExpiresAt})
-		u = u.succeededBy(f.Attempt)
+		strong := !f.Factor.IsZero() || f.Method == MethodRecovery
+		u.sessions = u.sessions.With(f.Session, Session{f.Session, f.TokenHash, h.At, f.ExpiresAt, strong, h.Pos})
+		u = u.succeededAt(f.Attempt, h.At).succeededAt(h.Cause, h.At).usedFactor(f, h.At)
 	case events.SessionEnded:
 		u.sessions = u.sessions.Without(f.Session)
+	case events.FactorEnrolled:
+		u = u.succeededAt(h.Cause, h.At)
+		u.factors = append(slices.Clone(u.factors), Factor{ID: f.Factor, Method: f.Method, Secret: f.Secret, Label: sealedAt(h, f.Label.Box),
+			EnrolledAt: h.At, ExpiresAt: f.ExpiresAt})
+	case events.FactorVerified:
+		u = u.succeededAt(h.Cause, h.At).withFactor(f.Factor, func(one *Factor) {
+			one.Verified, one.Step, one.UsedAt = true, max(one.Step, f.Step), h.At
+		})
+	case events.FactorRemoved:
+		u = u.succeededAt(h.Cause, h.At).withoutFactor(f.Factor)
+	case events.FactorReset:
+		u.factors, u.recovery = nil, recovery{}
+	case events.RecoveryCodesIssued:
+		u = u.succeededAt(h.Cause, h.At)
+		u.recovery = recovery{secret: f.Secret, codes: min(max(f.Codes, 0), maxRecovery)}
 
 	case events.LogStarted, events.PortalSetUp, events.OperatorKeyAdded, events.AccountOpened,
 		events.InvitationCreated, events.InvitationResent, events.InvitationRevoked, events.InvitationDeclined,
@@ -118,8 +148,7 @@ func (u User) evolve(h Happened) State {
 		events.RoleDefined, events.RoleWithdrawn, events.ContactAdded, events.ContactChanged, events.ContactRemoved,
 		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
 		events.MembershipUserUnlocked,
-		events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
-		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
+		events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
 		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
 	}
 	return u
@@ -177,23 +206,55 @@ const (
 	refusalWindow = time.Hour        // ... within this time; further ones are only counted
 )
 
+// maxKept bounds how many attempts are kept of one person, and how many that turned out well.
+const maxKept = 64
+
 // Attempts are the sign-ins that somebody tried and the commands that were refused them: as many of the last ones
 // as the limits need.
 type Attempts struct {
-	signins  []attempt
-	refusals []events.Time
+	signins   []attempt
+	throttled []attempt // sources that are refused for a while, and until when
+	refusals  []events.Time
 }
 
+// attempt is one try of a secret. Its source is a known device or a session, which are counted apart; zero is anybody.
 type attempt struct {
 	commit events.CommitID
+	source events.AnyID
 	at     events.Time
 }
 
+// countable is a copy of those that can count still, with room for one more.
+func countable(list []attempt, at events.Time) []attempt {
+	kept := make([]attempt, 0, len(list)+1)
+	for _, a := range list {
+		if at.Sub(a.at) < attemptWindow {
+			kept = append(kept, a)
+		}
+	}
+	return kept[max(0, len(kept)+1-maxKept):]
+}
+
+// sourceOf is what somebody tries a secret from.
+func sourceOf(by events.Actor) events.AnyID {
+	if by.Type == events.ByUser {
+		return by.Session.Any()
+	}
+	var device events.AnyID
+	if by.Type == events.ByAnonymous && device.UnmarshalText([]byte(by.ID)) != nil {
+		return events.AnyID{}
+	}
+	return device
+}
+
 func (a Attempts) evolve(h Happened) State {
-	switch h.Event.(type) {
+	switch f := h.Event.(type) {
 	case events.SigninAttempted:
-		from := max(0, len(a.signins)+1-2*maxAttempts)
-		a.signins = append(append([]attempt{}, a.signins[from:]...), attempt{h.Commit, h.At})
+		a.signins = append(countable(a.signins, h.At), attempt{h.Commit, sourceOf(h.By), h.At})
+	case events.SigninThrottled:
+		source := sourceOf(h.By)
+		a.throttled = append(slices.DeleteFunc(slices.Clone(a.throttled), func(t attempt) bool { return t.source == source || t.at <= h.At }),
+			attempt{source: source, at: f.Until})
 	case events.CommandRefused:
 		from := max(0, len(a.refusals)+1-maxRefusals)
 		a.refusals = append(append([]events.Time{}, a.refusals[from:]...), h.At)
@@ -213,7 +274,7 @@ func (a Attempts) evolve(h Happened) State {
 		events.MembershipUserUnlocked, events.UserLocked, events.UserUnlocked,
 		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
-		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
+		events.FactorReset, events.RecoveryCodesIssued, events.AddressReleased, events.AddressSignupRequested,
 		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
 	}
 	return a

@@ -28,21 +28,28 @@ const (
 	MissingUnlocked   = "locked"
 	MissingTime       = "not_now" // the grants have ended, or have yet to begin
 	MissingAccount    = "account_closed"
+	MissingFactor     = "second_factor" // the session has shown none, and the account wants one
 )
 
-// AskWhy is a check. It is asked for the user; whoever asks has to be allowed to ask.
-func AskWhy(account events.AccountID, user events.UserID, p Permission, into *Why) Command {
-	return askWhy{MayIn{Account: account, Permission: p}, user, into}
+// AskWhy is a check. It is asked for the user, and for the session where there is one; whoever asks has to be allowed
+// to ask.
+func AskWhy(account events.AccountID, user events.UserID, session events.SessionID, p Permission, into *Why) Command {
+	return askWhy{MayIn{Account: account, Permission: p}, user, session, into}
 }
 
 type askWhy struct {
 	MayIn
-	user events.UserID
-	into *Why
+	user    events.UserID
+	session events.SessionID
+	into    *Why
 }
 
 func (c askWhy) Decide(w *World, _ Issued) error {
-	*c.into = w.Why(c.Account, c.user, c.Permission)
+	why := w.Why(c.Account, c.user, c.Permission)
+	if why.Allowed && w.enters(w.chain(c.Account), c.user, c.session) != nil {
+		why.Allowed, why.By, why.Missing = false, nil, MissingFactor
+	}
+	*c.into = why
 	return nil
 }
 

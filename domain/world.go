@@ -54,11 +54,11 @@ func (is Issued) system() bool { return is.Actor.Type == events.BySystem }
 type Happened struct {
 	Event  events.Event
 	Commit events.CommitID
-	Cause  events.CommitID // the commit that this reacts to
 	Index  int
 	Pos    uint64
 	At     events.Time
 	By     events.Actor
+	Cause  events.CommitID // the commit that this reacts to, such as the attempt that a verified password was
 }
 
 // State is what a boundary's facts add up to. It is immutable: evolving answers a new one.

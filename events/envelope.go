@@ -123,7 +123,7 @@ const (
 )
 
 // Actor is who acted. ID is a user's or key's id, an operator key's id, "<invitation>.<generation>" for a link,
-// the name of a part of Roster for the system.
+// the name of a part of Roster for the system, the device's for somebody not signed in on a device that is known.
 type Actor struct {
 	Type    ActorType `json:"type"`
 	ID      string    `json:"id,omitempty"`

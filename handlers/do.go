@@ -55,6 +55,7 @@ type Call struct {
 	Request []byte            // the canonical request, where there is a key
 	IfMatch *uint64           // the version of the resource that the caller has seen
 	Origin  events.OriginInfo // from where
+	Device  string            // what a known device shows of itself when somebody signs in on it
 	Cause   string            // the fact that this reacts to
 	Corr    string
 	Trace   string

@@ -40,6 +40,9 @@ type Vault interface {
 	// PutPassword keeps a password's hash; Password answers it.
 	PutPassword(ctx context.Context, user events.UserID, hash string) (events.SecretID, error)
 	Password(ctx context.Context, id events.SecretID) (string, error)
+	// PutSecret keeps what a factor is verified with; Secret answers it. ErrErased: it has been destroyed.
+	PutSecret(ctx context.Context, user events.UserID, kind string, value []byte) (events.SecretID, error)
+	Secret(ctx context.Context, id events.SecretID) ([]byte, error)
 	// Destroy makes keys, and the address entries that lead to them, unreadable for good. It can be repeated.
 	Destroy(ctx context.Context, keys ...events.KeyID) error
 	// DestroySecret does the same to a secret.

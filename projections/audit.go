@@ -234,6 +234,9 @@ func (a *auditFold) moment(commits []Opened) error {
 		}
 	}
 	for i := range commits {
+		if id := commits[i].Because(); commits[i].Boundary.Kind == events.UserBoundary && !id.IsZero() {
+			a.attempts = append(a.attempts, id[:]) // a password or code that was right: what it was for stands in its place
+		}
 		for _, e := range commits[i].Facts {
 			a.note(&commits[i], e)
 		}

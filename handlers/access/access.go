@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -43,6 +44,8 @@ type Tokens interface {
 	// Bucket answers one of 1,024 fixed ids for an address that nobody holds, so that unknown addresses do the
 	// same work as known ones and are stored nowhere.
 	Bucket(address string) events.AnyID
+	// MAC authenticates bytes for one purpose.
+	MAC(purpose string, b []byte) [32]byte
 }
 
 // Access is where tokens are read and people sign in.
@@ -53,12 +56,13 @@ type Access struct {
 	tokens    Tokens
 
 	mu      sync.Mutex
-	refused map[events.AnyID]int // attempts refused unwritten, by subject
+	refused map[events.AnyID]int   // attempts refused unwritten, by subject
+	noted   map[string]events.Time // until when somebody is throttled, by subject and source
 }
 
 // New makes an Access.
 func New(app *handlers.App, vault handlers.Vault, passwords Passwords, tokens Tokens) *Access {
-	return &Access{app: app, vault: vault, passwords: passwords, tokens: tokens, refused: map[events.AnyID]int{}}
+	return &Access{app: app, vault: vault, passwords: passwords, tokens: tokens, refused: map[events.AnyID]int{}, noted: map[string]events.Time{}}
 }
 
 // Principal is who asks.
@@ -110,12 +114,18 @@ func (a *Access) Authenticate(ctx context.Context, token string) (Principal, err
 
 func same(a, b events.Hash) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }
 
-// SignedIn is a session just started. The token is shown this once.
+// SignedIn is a session just started: the token is shown this once. Where a second factor is asked for, there is a
+// challenge instead, which opens nothing but that step.
 type SignedIn struct {
 	Token   string
 	User    events.UserID
 	Session events.SessionID
+	Device  string // by which this device is known from now on
 	Result  handlers.Result
+
+	Challenge string
+	Factors   []Shown
+	ExpiresAt events.Time // of the challenge
 }
 
 // badCredentials is the same for an address that is unknown, a contact's, or a user's with another password.
@@ -138,8 +148,8 @@ func (a *Access) SignIn(ctx context.Context, call handlers.Call, email, password
 	if !user.Registered {
 		subject = a.tokens.Bucket(normal)
 	}
-	call.Actor, call.Key = events.Actor{Type: events.ByAnonymous}, ""
-	attempt, err := a.reserve(ctx, call, domain.ReserveAttempt{Subject: subject, User: user.ID, Factor: "password"})
+	call.Actor, call.Key = a.caller(user.ID, call.Device), ""
+	attempt, err := a.reserve(ctx, call, domain.ReserveAttempt{Subject: subject, User: user.ID, Factor: domain.MethodPassword})
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -149,34 +159,10 @@ func (a *Access) SignIn(ctx context.Context, call handlers.Call, email, password
 		}
 		return SignedIn{}, badCredentials()
 	}
-	hash, err := a.vault.Password(ctx, user.Password)
-	if errors.Is(err, handlers.ErrErased) { // while we were asking
-		return SignedIn{}, badCredentials()
-	}
-	if err != nil {
-		return SignedIn{}, fmt.Errorf("sign in: %w", err)
-	}
-	ok, _, err := a.passwords.Verify(ctx, password, hash)
-	if err != nil {
-		return SignedIn{}, fmt.Errorf("sign in: %w", err)
-	}
-	if !ok {
-		return SignedIn{}, badCredentials()
-	}
-	session := events.SessionID(uuid.Must(uuid.NewV7()))
-	token, tokenHash, err := a.tokens.MintSession(user.ID, session)
-	if err != nil {
+	if err := a.verifyPassword(ctx, user, password); err != nil {
 		return SignedIn{}, err
 	}
-	call.Actor = events.Actor{Type: events.ByUser, ID: user.ID.String(), Session: session}
-	r, err := a.app.Do(ctx, call, domain.StartSession{User: user.ID, Session: session, TokenHash: tokenHash, Password: user.Password, Attempt: attempt})
-	if errors.Is(err, handlers.ErrErased) {
-		return SignedIn{}, badCredentials()
-	}
-	if err != nil {
-		return SignedIn{}, err
-	}
-	return SignedIn{token, user.ID, session, r}, nil
+	return a.start(ctx, call, domain.StartSession{User: user.ID, Password: user.Password, Attempt: attempt})
 }
 
 // holder is the user who holds an address, or none.
@@ -222,7 +208,33 @@ func (a *Access) reserve(ctx context.Context, call handlers.Call, cmd domain.Res
 		a.refused[cmd.Subject] += left
 		a.mu.Unlock()
 	}
+	if refusal != nil && refusal.Code == domain.RateLimited {
+		err = a.throttled(ctx, call, cmd, refusal)
+	}
 	return events.CommitID{}, err
+}
+
+// throttled writes down that somebody is, once for each such while, and answers the refusal.
+func (a *Access) throttled(ctx context.Context, call handlers.Call, cmd domain.ReserveAttempt, refusal *domain.Error) error {
+	key, now := cmd.Subject.String()+call.Actor.Caller()+call.Actor.Session.String(), a.app.Now()
+	a.mu.Lock()
+	known := a.noted[key] > now
+	a.mu.Unlock()
+	if known {
+		return refusal
+	}
+	if _, err := a.app.Do(ctx, call, domain.NoteThrottled{Subject: cmd.Subject, User: cmd.User, Factor: cmd.Factor}); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for k, until := range a.noted {
+		if until <= now {
+			delete(a.noted, k)
+		}
+	}
+	a.noted[key] = now.Add(time.Duration(refusal.Retry-1) * time.Second)
+	return refusal
 }
 
 // SignOut ends the session that asks.

@@ -82,8 +82,22 @@ func (v *vault) Password(_ context.Context, id events.SecretID) (string, error) 
 	return hash, v.away
 }
 
-func (v *vault) Destroy(context.Context, ...events.KeyID) error          { return nil }
-func (v *vault) DestroySecret(context.Context, events.SecretID) error    { return nil }
+func (v *vault) PutSecret(ctx context.Context, user events.UserID, _ string, value []byte) (events.SecretID, error) {
+	return v.PutPassword(ctx, user, string(value))
+}
+
+func (v *vault) Secret(ctx context.Context, id events.SecretID) ([]byte, error) {
+	value, err := v.Password(ctx, id)
+	return []byte(value), err
+}
+
+func (v *vault) Destroy(context.Context, ...events.KeyID) error { return nil }
+func (v *vault) DestroySecret(_ context.Context, id events.SecretID) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.secrets, id)
+	return nil
+}
 func (v *vault) OriginKey(context.Context, string) (events.KeyID, error) { return keyOf("month"), nil }
 func (v *vault) Seal(_ context.Context, _ events.Place, k events.KeyID, plain []byte) (events.Box, error) {
 	return events.Box{K: k, B: append([]byte{1}, plain...)}, nil
@@ -218,7 +232,9 @@ func (p *portal) attempts(subject events.AnyID) (all []events.SigninAttempted) {
 			p.Fatal(err)
 		}
 		for _, f := range c.Facts {
-			all = append(all, f.(events.SigninAttempted))
+			if attempted, ok := f.(events.SigninAttempted); ok {
+				all = append(all, attempted)
+			}
 		}
 	}
 	return all

@@ -99,8 +99,8 @@ func (a *Access) keep(ctx context.Context, user events.UserID, password string) 
 	return secret, nil
 }
 
-// forget destroys the hashes of passwords that have been replaced.
-func (a *Access) forget(ctx context.Context, u domain.User) error {
+// forgetPasswords destroys the hashes of passwords that have been replaced.
+func (a *Access) forgetPasswords(ctx context.Context, u domain.User) error {
 	for _, old := range slices.Concat(u.Replaced, []events.SecretID{u.Password}) {
 		if err := a.vault.DestroySecret(ctx, old); err != nil {
 			return fmt.Errorf("forget a password: %w", err)
@@ -132,7 +132,7 @@ func (a *Access) ChangePassword(ctx context.Context, call handlers.Call, current
 	if err != nil {
 		return r, err
 	}
-	return r, a.forget(ctx, u)
+	return r, a.forgetPasswords(ctx, u)
 }
 
 // mayChoose is whoever asks, where a password may be theirs.

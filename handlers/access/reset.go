@@ -91,7 +91,7 @@ func (a *Access) ResetPassword(ctx context.Context, call handlers.Call, l ResetL
 	if err != nil {
 		return r, err
 	}
-	return r, a.forget(ctx, u)
+	return r, a.forgetPasswords(ctx, u)
 }
 
 func (a *Access) mayReset(ctx context.Context, call handlers.Call, l ResetLink, password string, confirm *string) (domain.User, error) {

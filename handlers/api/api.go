@@ -140,6 +140,7 @@ func (s *server) routes() {
 	s.sessionRoutes()
 	s.meRoutes()
 	s.resetRoutes()
+	s.factorRoutes()
 	s.setupRoutes()
 	s.portalRoutes()
 	s.roleRoutes()

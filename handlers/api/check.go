@@ -62,7 +62,7 @@ type checkedBody struct {
 	Account     string   `json:"account"`
 	Allowed     bool     `json:"allowed"`
 	Because     []reason `json:"because" nullable:"false" doc:"What gives it"`
-	Missing     *string  `json:"missing" enum:"permission,membership,suspended,pending,locked,not_now,account_closed,session" doc:"Why it is not allowed"`
+	Missing     *string  `json:"missing" enum:"permission,membership,suspended,pending,locked,not_now,account_closed,session,second_factor" doc:"Why it is not allowed"`
 	Roles       []string `json:"roles" nullable:"false" doc:"The roles that the user has there now"`
 	Permissions []string `json:"permissions" nullable:"false" doc:"Roster's own permissions, and those granted directly, that the user has there now"`
 }
@@ -124,7 +124,7 @@ func (r *request) check(c checkBody) (checkedBody, uint64, error) {
 	if err != nil {
 		return checkedBody{}, 0, err
 	}
-	user := r.principal.Actor.User()
+	user, session := r.principal.Actor.User(), r.principal.Actor.Session
 	if c.Token == "" {
 		if user, err = userID(c.User); err != nil {
 			return checkedBody{}, 0, err
@@ -134,9 +134,11 @@ func (r *request) check(c checkBody) (checkedBody, uint64, error) {
 		if _, err := r.mayIn(account, domain.UsersRead); err != nil {
 			return checkedBody{}, 0, err
 		}
+		session = events.SessionID{}
 	}
 	if c.Token != "" {
 		who, err := r.Access.Authenticate(r.ctx, c.Token)
+		session = who.Actor.Session
 		if user = who.Actor.User(); isRefusal(err) || err == nil && user.IsZero() {
 			ended := "session"
 			return checkedBody{Permission: c.Permission, Account: c.Account, Because: []reason{}, Missing: &ended, Roles: []string{}, Permissions: []string{}}, position, nil
@@ -146,7 +148,7 @@ func (r *request) check(c checkBody) (checkedBody, uint64, error) {
 		}
 	}
 	var why domain.Why
-	if err := r.App.Ask(r.ctx, r.call, domain.AskWhy(account, user, c.Permission, &why)); err != nil {
+	if err := r.App.Ask(r.ctx, r.call, domain.AskWhy(account, user, session, c.Permission, &why)); err != nil {
 		return checkedBody{}, 0, err
 	}
 	out := checkedBody{User: user.String(), Permission: c.Permission, Account: c.Account, Allowed: why.Allowed, Because: []reason{},

@@ -90,6 +90,9 @@ func within(p domain.Permission) func(*request) error {
 			need = domain.UsersRead // for lowering oneself that is enough
 		}
 		access, err := r.mayIn(account, need)
+		if hasCode(err, domain.SecondFactorRequired) { // who has not shown it learns nothing of what is inside
+			return err
+		}
 		if access.Holds(domain.UsersRead) {
 			if missing := r.missing(account); missing != nil {
 				return missing
@@ -135,7 +138,7 @@ func orNowhere(err error) error {
 // inherits says whether a user has access to an account without being a member of it: from one above.
 func (r *request) inherits(account events.AccountID, user events.UserID) (bool, error) {
 	var why domain.Why
-	err := r.App.Ask(r.ctx, r.call, domain.AskWhy(account, user, domain.UsersRead, &why))
+	err := r.App.Ask(r.ctx, r.call, domain.AskWhy(account, user, events.SessionID{}, domain.UsersRead, &why))
 	return !why.Access.None(), err
 }
 

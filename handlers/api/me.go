@@ -50,7 +50,7 @@ func getMe(ctx context.Context, r *request, _ *struct{}) (*Reply[meBody], error)
 	return reply(meBody{ID: id.String(), Email: person.Email, FirstName: person.Name.First, LastName: person.Name.Last})
 }
 
-type passwordInput struct{ Body newPasswordBody }
+type changePasswordInput struct{ Body newPasswordBody }
 
 type newPasswordBody struct {
 	Current string `json:"current"`
@@ -63,7 +63,7 @@ type passwordReply struct {
 	Ended int    `json:"sessions_ended" doc:"Other sessions that have been ended"`
 }
 
-func changePassword(ctx context.Context, r *request, in *passwordInput) (*Reply[passwordReply], error) {
+func changePassword(ctx context.Context, r *request, in *changePasswordInput) (*Reply[passwordReply], error) {
 	user, err := r.oneself()
 	if err != nil {
 		return nil, err

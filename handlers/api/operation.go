@@ -79,6 +79,7 @@ func (o *operation) refusals() []problemKind {
 	add(o.hasBody, codeUnsupported)
 	add(o.command, codeIdempotency)
 	add(o.auth == somebody, domain.NotPermitted, domain.NotFound) // on behalf of somebody
+	add(o.auth == somebody, domain.SecondFactorRequired)          // where an account wants one
 	add(o.ifMatch, domain.StaleVersion)
 	add(o.reads != "", codePosition)
 	add(len(o.pathNames()) > 0, domain.NotFound)

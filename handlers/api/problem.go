@@ -55,6 +55,8 @@ func problemKinds() []problemKind {
 		{domain.NotPermitted, 403, "Not permitted", "You may not do this. The detail names the permission that is missing."},
 		{domain.ExceedsOwnAccess, 403, "Exceeds your own access", "Nobody may grant what they do not hold, nor change somebody who may do more than they."},
 		{domain.ModuleNotAllowed, 403, "Module not allowed", "The portal keeps this permission to certain roles: neither another role nor a single membership can have it."},
+		{domain.SecondFactorRequired, 403, "Second factor required", "The account wants a session that has shown a second factor. Add one under /v1/me/factors, sign out, and sign in with it."},
+		{domain.ReauthenticationRequired, 403, "Sign in once more", "This asks for a fresh sign-in: send the password along, or sign in anew with a second factor."},
 		{domain.WrongRecipient, 403, "Wrong recipient", "The invitation is for somebody else than the person who is signed in."},
 		{domain.InvitationExpired, 410, "Invitation expired", "The link has expired. Whoever invited can send a new one."},
 		{domain.InvitationRevoked, 410, "Invitation revoked", "The invitation has been taken back or declined."},

@@ -193,6 +193,14 @@ func (s *server) cookieName() string {
 	return "roster_session"
 }
 
+// deviceName is the name of the cookie by which a device is known.
+func (s *server) deviceName() string {
+	if s.secure {
+		return "__Host-roster_device"
+	}
+	return "roster_device"
+}
+
 // authenticate finds out who asks. A cookie counts only in requests that come from our own pages, or from no browser.
 func (r *request) authenticate() error {
 	headers := r.r.Header.Values("Authorization")

@@ -11,8 +11,12 @@ import (
 
 func (s *server) sessionRoutes() {
 	add(s, operation{id: "SignIn", method: http.MethodPost, path: "/v1/sessions", tag: "sessions", summary: "Sign in",
-		description: "Answers the session's token, shown this once, and sets it as a cookie for browsers. An Idempotency-Key has no effect: every sign-in is a new session.",
+		description: "Answers the session's token, shown this once, and sets it as a cookie for browsers; or, where a second factor is asked for, 202 with a challenge for POST /v1/sessions/factor. An Idempotency-Key has no effect: every sign-in is a new session.",
 		status:      http.StatusCreated, auth: nobody, codes: []domain.Code{domain.BadCredentials, domain.RateLimited, domain.NotPermitted}}, signIn)
+	add(s, operation{id: "SecondFactor", method: http.MethodPost, path: "/v1/sessions/factor", tag: "sessions", summary: "Show the second factor",
+		description: "Ends the sign-in that a password has begun, with a code of an authenticator app, one sent by SMS, or a recovery code. Each works once. An Idempotency-Key has no effect.",
+		status:      http.StatusCreated, auth: nobody, codes: []domain.Code{domain.BadCredentials, domain.RateLimited, domain.NotPermitted}}, secondFactor)
+	s.describeChallenge("/v1/sessions")
 	add(s, operation{id: "SignOut", method: http.MethodDelete, path: "/v1/sessions/current", tag: "sessions", summary: "Sign out",
 		command: true}, signOut)
 }
@@ -22,6 +26,7 @@ type signInInput struct{ Body signInBody }
 type signInBody struct {
 	Email    string `json:"email"`
 	Password string `json:"password"`
+	Device   string `json:"device,omitempty" doc:"What an earlier sign-in on this device answered: it is then counted apart, so that a stranger's guesses lock nobody out"`
 }
 
 type sessionBody struct {
@@ -29,35 +34,27 @@ type sessionBody struct {
 	Token     string      `json:"token" doc:"Sent as Authorization: Bearer"`
 	User      string      `json:"user"`
 	ExpiresAt events.Time `json:"expires_at" format:"date-time"`
+	Device    string      `json:"device" doc:"By which this device is known from now on"`
 }
 
 // maxPassword is the longest password, in bytes, that anybody can have: 1,024 characters.
 const maxPassword = 4096
 
-func signIn(ctx context.Context, r *request, in *signInInput) (*Reply[sessionBody], error) {
+func signIn(ctx context.Context, r *request, in *signInInput) (*signInReply, error) {
 	if len(in.Body.Password) > maxPassword { // nobody's, and nothing to spend work on
 		return nil, &domain.Error{Code: domain.BadCredentials, Detail: "the address or the password is wrong"}
 	}
-	in1, err := r.Access.SignIn(ctx, r.call, in.Body.Email, in.Body.Password)
+	r.call.Device = r.device(in.Body.Device)
+	signed, err := r.Access.SignIn(ctx, r.call, in.Body.Email, in.Body.Password)
 	if err != nil {
 		return nil, err
 	}
-	out := sessionBody{ID: in1.Session.String(), Token: in1.Token, User: in1.User.String()}
-	for _, c := range in1.Result.Commits {
-		for _, f := range c.Facts {
-			if started, ok := f.(events.SessionStarted); ok && started.Session == in1.Session {
-				out.ExpiresAt = started.ExpiresAt
-			}
-		}
-	}
-	r.position(in1.Result.Position)
-	r.cookie(in1.Token, int(domain.SessionLifetime.Seconds()))
-	return reply(out)
+	return r.signedIn(signed)
 }
 
-// cookie sets the session's cookie, which no script reads and other sites' forms do not send; -1 removes it.
-func (r *request) cookie(token string, maxAge int) {
-	http.SetCookie(r.w, &http.Cookie{Name: r.cookieName(), Value: token, Path: "/", MaxAge: maxAge,
+// cookie sets a cookie that no script reads and that other sites' forms do not send; -1 removes it.
+func (r *request) cookie(name, value string, maxAge int) {
+	http.SetCookie(r.w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, Secure: r.secure, SameSite: http.SameSiteLaxMode})
 }
 
@@ -83,11 +80,16 @@ func signOut(ctx context.Context, r *request, _ *struct{}) (*Reply[signedOutBody
 		return nil, err
 	}
 	r.position(done.Position)
-	r.cookie("", -1)
+	r.cookie(r.cookieName(), "", -1)
 	return reply(signedOutBody{r.principal.Actor.Session.String()})
 }
 
 func isRefusal(err error) bool {
 	var refusal *domain.Error
 	return errors.As(err, &refusal)
+}
+
+func hasCode(err error, code domain.Code) bool {
+	var refusal *domain.Error
+	return errors.As(err, &refusal) && refusal.Code == code
 }

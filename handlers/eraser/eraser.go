@@ -90,7 +90,7 @@ func (e *Eraser) eraseUser(ctx context.Context, call handlers.Call, user events.
 	case err != nil:
 		return handlers.Result{}, err
 	}
-	if err := e.forgetPassword(ctx, u); err != nil {
+	if err := e.forgetSecrets(ctx, u); err != nil {
 		return handlers.Result{}, err
 	}
 	return r, e.Finish(ctx, u.Key, u.AddressKey)
@@ -208,13 +208,11 @@ func (e *Eraser) Finish(ctx context.Context, keys ...events.KeyID) error {
 	return e.vault.Destroy(ctx, keys...)
 }
 
-func (e *Eraser) forgetPassword(ctx context.Context, u domain.User) error {
-	for _, secret := range slices.Concat(u.Replaced, []events.SecretID{u.Password}) {
-		if secret.IsZero() {
-			continue
-		}
-		if err := e.vault.DestroySecret(ctx, secret); err != nil {
-			return fmt.Errorf("erase a user's password: %w", err)
+// forgetSecrets destroys what a user signed in with.
+func (e *Eraser) forgetSecrets(ctx context.Context, u domain.User) error {
+	for _, id := range u.Secrets() {
+		if err := e.vault.DestroySecret(ctx, id); err != nil {
+			return fmt.Errorf("erase what a user signed in with: %w", err)
 		}
 	}
 	return nil

@@ -59,7 +59,7 @@ func (e *Eraser) heard(ctx context.Context, feed Feed, attributes map[string]str
 		if err != nil {
 			return err
 		}
-		if err := e.forgetPassword(ctx, u); err != nil {
+		if err := e.forgetSecrets(ctx, u); err != nil {
 			return err
 		}
 		people = append(people, user.Any())

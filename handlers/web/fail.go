@@ -116,7 +116,7 @@ func statusOf(code domain.Code) int {
 		return http.StatusTooManyRequests
 	case domain.NotFound:
 		return http.StatusNotFound
-	case domain.NotPermitted, domain.ExceedsOwnAccess, domain.WrongRecipient:
+	case domain.NotPermitted, domain.ExceedsOwnAccess, domain.WrongRecipient, domain.SecondFactorRequired, domain.ReauthenticationRequired:
 		return http.StatusForbidden
 	case domain.InvitationExpired, domain.InvitationRevoked, domain.InvitationReplaced, domain.InvitationUsed:
 		return http.StatusGone

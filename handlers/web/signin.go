@@ -10,10 +10,15 @@ import (
 
 	"roster/domain"
 	"roster/events"
+	"roster/handlers"
+	"roster/handlers/access"
 )
 
 // maxPassword is the longest password, in bytes, that anybody can have: 1,024 characters.
 const maxPassword = 4096
+
+// deviceCookie is the name of the cookie by which a device is known.
+const deviceCookie = "roster_device"
 
 // maxListed is how many accounts the start page lists.
 const maxListed = 100
@@ -113,41 +118,90 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	body := signInBody{Email: r.PostForm.Get("email"), Next: localPath(r.PostForm.Get("next"))}
 	password := r.PostForm.Get("password")
+	var in access.SignedIn
 	if len(password) > maxPassword {
 		err = &domain.Error{Code: domain.BadCredentials} // nobody's
 	} else {
-		err = s.startSession(w, r, before, body.Email, password)
+		in, err = s.Access.SignIn(r.Context(), s.signingIn(r), body.Email, password)
 	}
 	var refusal *domain.Error
 	switch {
+	case err == nil && in.Challenge != "":
+		return s.show(w, r, http.StatusOK, "factor", "Second step", person{}, factorBody{Challenge: in.Challenge, Factors: in.Factors, Next: body.Next})
 	case err == nil:
-		http.Redirect(w, r, body.Next, http.StatusSeeOther)
-		return nil
+		return s.startSession(w, r, before, in, body.Next)
 	case !errors.As(err, &refusal):
 		return err
 	}
-	status := statusOf(refusal.Code)
-	if refusal.Code == domain.RateLimited {
-		body.Error, body.Retry = "There have been too many failed sign-ins.", inMinutes(refusal.Retry)
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, refusal.Retry)))
-	} else {
-		body.Error, status = "The e-mail address or the password is wrong.", http.StatusUnauthorized
-	}
+	status := s.refusedSignIn(w, refusal, &body.Error, &body.Retry, "The e-mail address or the password is wrong.")
 	return s.show(w, r, status, "sign-in", "Sign in", person{}, body)
 }
 
-// startSession signs in, and out whoever this browser was signed in as.
-func (s *site) startSession(w http.ResponseWriter, r *http.Request, before person, email, password string) error {
-	in, err := s.Access.SignIn(r.Context(), s.call(r, events.Actor{}), email, password)
+// refusedSignIn says why nobody is signed in, and with which status.
+func (s *site) refusedSignIn(w http.ResponseWriter, refusal *domain.Error, said, retry *string, wrong string) int {
+	if refusal.Code != domain.RateLimited {
+		*said = wrong
+		return http.StatusUnauthorized
+	}
+	*said, *retry = "There have been too many failed sign-ins.", inMinutes(refusal.Retry)
+	w.Header().Set("Retry-After", strconv.Itoa(max(1, refusal.Retry)))
+	return statusOf(refusal.Code)
+}
+
+// signingIn is a call by somebody who is about to sign in, on a device that may be known.
+func (s *site) signingIn(r *http.Request) handlers.Call {
+	call := s.call(r, events.Actor{})
+	call.Device = cookieValue(r, cookieName(deviceCookie, s.secure))
+	return call
+}
+
+// factorBody is what the page of the second step shows.
+type factorBody struct {
+	Challenge string
+	Factors   []access.Shown
+	Next      string
+	Error     string
+	Retry     string
+}
+
+// factor ends a sign-in with a code (SPEC 4.5).
+func (s *site) factor(w http.ResponseWriter, r *http.Request) error {
+	before, err := s.who(r.Context(), r)
 	if err != nil {
 		return err
 	}
+	body := factorBody{Challenge: r.PostForm.Get("challenge"), Next: localPath(r.PostForm.Get("next"))}
+	in, err := s.Access.SecondFactor(r.Context(), s.signingIn(r), body.Challenge, events.FactorID{}, r.PostForm.Get("code"))
+	var refusal *domain.Error
+	switch {
+	case err == nil:
+		return s.startSession(w, r, before, in, body.Next)
+	case !errors.As(err, &refusal):
+		return err
+	}
+	if !s.Access.Stands(body.Challenge) {
+		return s.show(w, r, http.StatusUnauthorized, "sign-in", "Sign in", person{}, signInBody{Next: body.Next, Error: "That took too long. Sign in once more."})
+	}
+	status := s.refusedSignIn(w, refusal, &body.Error, &body.Retry, "The code is wrong, or has been used. Wait for the next one.")
+	return s.show(w, r, status, "factor", "Second step", person{}, body)
+}
+
+// backToSignIn leads whoever reloads the answer to a form back to the page.
+func (s *site) backToSignIn(w http.ResponseWriter, r *http.Request) error {
+	http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
+	return nil
+}
+
+// startSession lets this browser be signed in, and signs out whoever it was signed in as.
+func (s *site) startSession(w http.ResponseWriter, r *http.Request, before person, in access.SignedIn, next string) error {
 	if before.SignedIn() {
 		if _, err := s.Access.SignOut(r.Context(), s.call(r, before.Actor)); err != nil {
 			s.Logger.WarnContext(r.Context(), "the session before could not be ended", "err", err)
 		}
 	}
 	s.setSession(w, in.Token)
+	s.setCookie(w, deviceCookie, in.Device, int(access.DeviceWithin.Seconds()))
+	http.Redirect(w, r, next, http.StatusSeeOther)
 	return nil
 }
 

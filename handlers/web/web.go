@@ -87,6 +87,7 @@ func Mount(mux *http.ServeMux, c Config) error {
 	for pattern, verbs := range map[string]verbs{
 		"/{$}":                         {http.MethodGet: s.start},
 		"/sign-in":                     {http.MethodGet: s.signInPage, http.MethodPost: s.signIn},
+		"/sign-in/factor":              {http.MethodGet: s.backToSignIn, http.MethodPost: s.factor},
 		"/sign-out":                    {http.MethodPost: s.signOut},
 		"/invitations/{token}":         {http.MethodGet: s.invitation},
 		"/invitations/{token}/accept":  {http.MethodGet: s.backToInvitation, http.MethodPost: s.accept},

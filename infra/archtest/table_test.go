@@ -18,6 +18,7 @@ const (
 	natsGo     = "github.com/nats-io/nats.go"
 	natsServer = "github.com/nats-io/nats-server/v2"
 	pgx        = "github.com/jackc/pgx/v5"
+	qr         = "rsc.io/qr"
 	prometheus = "github.com/prometheus/client_golang"
 	uuid       = "github.com/google/uuid"
 	xCrypto    = "golang.org/x/crypto"
@@ -36,7 +37,7 @@ func table() []row {
 		{pkg: "projections/...", own: []string{"events"}, third: []string{pgx, xText}},
 		{pkg: "handlers", own: []string{"events", "domain"}, third: []string{uuid}},
 		{pkg: "handlers/address", third: []string{xNet}},
-		{pkg: "handlers/access", own: []string{"events", "domain", "handlers", "handlers/address"}, third: []string{uuid}},
+		{pkg: "handlers/access", own: []string{"events", "domain", "handlers", "handlers/address"}, third: []string{uuid, qr}},
 		{pkg: "handlers/enroll", own: []string{"events", "domain", "handlers", "handlers/access", "handlers/address"}, third: []string{uuid}},
 
 		// Transports: they translate and decide nothing.

@@ -101,6 +101,18 @@ func (s *Sealer) Password(ctx context.Context, id events.SecretID) (string, erro
 	return string(hash), told(err)
 }
 
+// PutSecret keeps what a factor is verified with.
+func (s *Sealer) PutSecret(ctx context.Context, user events.UserID, kind string, value []byte) (events.SecretID, error) {
+	id, err := s.vault.PutSecret(ctx, vault.Owner{Type: vault.OwnerUser, ID: user.String()}, kind, value)
+	return id, told(err)
+}
+
+// Secret answers it.
+func (s *Sealer) Secret(ctx context.Context, id events.SecretID) ([]byte, error) {
+	value, err := s.vault.Secret(ctx, id)
+	return value, told(err)
+}
+
 // Destroy makes keys, and the address entries that lead to them, unreadable for good.
 func (s *Sealer) Destroy(ctx context.Context, keys ...events.KeyID) error {
 	for _, k := range keys {

@@ -43,3 +43,8 @@ func (t Tokens) Bucket(address string) events.AnyID {
 	n := binary.BigEndian.Uint16(sum[:2]) % 1024
 	return events.DerivedID(events.LogID{}, "anonymous:", "attempts", int(n))
 }
+
+// MAC authenticates bytes for one purpose. No address has a NUL in it, so that none is authenticated so.
+func (t Tokens) MAC(purpose string, b []byte) [32]byte {
+	return t.AddressHMAC("\x00" + purpose + "\x00" + string(b))
+}

@@ -1,0 +1,111 @@
+package access
+
+import (
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"strings"
+	"time"
+
+	"roster/domain"
+	"roster/events"
+)
+
+// How long what is handed out is good for.
+const (
+	challengeWithin = 10 * time.Minute
+	DeviceWithin    = 400 * 24 * time.Hour // a device is known
+)
+
+// What is authenticated, each for its own purpose: none can be taken for another.
+const (
+	purposeChallenge = "challenge"
+	purposeDevice    = "device"
+	purposeSMS       = "sms"
+)
+
+const sealVersion = 1
+
+// challenge says that a password has been verified, and which. It opens nothing but the step that asks for a factor.
+type challenge struct {
+	user     events.UserID
+	password events.SecretID
+	attempt  events.CommitID
+	at       events.Time
+}
+
+// sealed writes parts with a MAC behind them, base64url.
+func (a *Access) sealed(prefix, purpose string, parts ...[]byte) string {
+	b := []byte{sealVersion}
+	for _, p := range parts {
+		b = append(b, p...)
+	}
+	mac := a.tokens.MAC(purpose, b)
+	return prefix + base64.RawURLEncoding.EncodeToString(append(b, mac[:]...))
+}
+
+// unsealed reads what sealed has written, of a size known.
+func (a *Access) unsealed(prefix, purpose, text string, size int) ([]byte, bool) {
+	rest, ok := strings.CutPrefix(text, prefix)
+	if !ok || len(rest) != base64.RawURLEncoding.EncodedLen(1+size+32) {
+		return nil, false
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(rest)
+	if err != nil || b[0] != sealVersion {
+		return nil, false
+	}
+	mac := a.tokens.MAC(purpose, b[:1+size])
+	return b[1 : 1+size], subtle.ConstantTimeCompare(mac[:], b[1+size:]) == 1
+}
+
+func timeBytes(at events.Time) []byte { return binary.BigEndian.AppendUint64(nil, uint64(at)) }
+func bytesTime(b []byte) events.Time  { return events.Time(binary.BigEndian.Uint64(b)) }
+
+func (a *Access) writeChallenge(c challenge) string {
+	return a.sealed("rc_", purposeChallenge, c.user[:], c.password[:], c.attempt[:], timeBytes(c.at))
+}
+
+// readChallenge answers false for what is none, or is too old.
+func (a *Access) readChallenge(text string) (challenge, bool) {
+	b, ok := a.unsealed("rc_", purposeChallenge, text, 56)
+	if !ok {
+		return challenge{}, false
+	}
+	c := challenge{events.UserID(b[:16]), events.SecretID(b[16:32]), events.CommitID(b[32:48]), bytesTime(b[48:])}
+	age := a.app.Now().Sub(c.at)
+	return c, age >= 0 && age < challengeWithin
+}
+
+// Stands says that a challenge can still be met.
+func (a *Access) Stands(text string) bool {
+	_, ok := a.readChallenge(text)
+	return ok
+}
+
+// errChallenge says that the password has to be given again.
+func errChallenge() error {
+	return &domain.Error{Code: domain.BadCredentials, Detail: "the challenge is none, or has expired: sign in anew"}
+}
+
+// writeDevice names a device that somebody has signed in on.
+func (a *Access) writeDevice(user events.UserID, device events.AnyID) string {
+	return a.sealed("rd_", purposeDevice, user[:], device[:], timeBytes(a.app.Now()))
+}
+
+// knownDevice answers the device that a token names, as long as it is known as the user's; zero for any other.
+func (a *Access) knownDevice(user events.UserID, text string) events.AnyID {
+	b, ok := a.unsealed("rd_", purposeDevice, text, 40)
+	if !ok || events.UserID(b[:16]) != user || a.app.Now().Sub(bytesTime(b[32:])) >= DeviceWithin {
+		return events.AnyID{}
+	}
+	return events.AnyID(b[16:32])
+}
+
+// caller is somebody who is not signed in, by their device where it is known as the user's.
+func (a *Access) caller(user events.UserID, device string) events.Actor {
+	actor := events.Actor{Type: events.ByAnonymous}
+	if known := a.knownDevice(user, device); !known.IsZero() && !user.IsZero() {
+		actor.ID = known.String()
+	}
+	return actor
+}

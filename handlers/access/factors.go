@@ -1,0 +1,221 @@
+package access
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"roster/domain"
+	"roster/events"
+	"roster/handlers"
+)
+
+// Reauthenticated is a call whose password has just been verified.
+type Reauthenticated struct {
+	Call     handlers.Call
+	Password events.SecretID // the credential that was; zero where none was given
+}
+
+// Reauthenticate verifies the password of whoever is signed in, with an attempt reserved before. Without a password it
+// verifies nothing: the decision then goes by how the session was started.
+func (a *Access) Reauthenticate(ctx context.Context, call handlers.Call, password string) (Reauthenticated, error) {
+	user := call.Actor.User()
+	if password == "" || user.IsZero() {
+		return Reauthenticated{Call: call}, nil
+	}
+	attempt, err := a.attempt(ctx, call, user, domain.MethodPassword)
+	if err != nil {
+		return Reauthenticated{}, err
+	}
+	u, _, err := a.app.User(ctx, user)
+	if err != nil {
+		return Reauthenticated{}, err
+	}
+	if err := a.verifyPassword(ctx, u, password); err != nil {
+		return Reauthenticated{}, err
+	}
+	call.Cause = causedBy(attempt)
+	return Reauthenticated{call, u.Password}, nil
+}
+
+// attempt reserves one for whoever is signed in: their session has a counter of its own.
+func (a *Access) attempt(ctx context.Context, call handlers.Call, user events.UserID, factor string) (events.CommitID, error) {
+	call.Key, call.Request, call.IfMatch = "", nil, nil
+	return a.reserve(ctx, call, domain.ReserveAttempt{Subject: user.Any(), User: user, Factor: factor})
+}
+
+// verifyPassword refuses what is not the user's password.
+func (a *Access) verifyPassword(ctx context.Context, u domain.User, password string) error {
+	hash, err := a.vault.Password(ctx, u.Password)
+	if errors.Is(err, handlers.ErrErased) { // while we were asking
+		return badCredentials()
+	}
+	if err != nil {
+		return fmt.Errorf("verify a password: %w", err)
+	}
+	ok, _, err := a.passwords.Verify(ctx, password, hash)
+	if err != nil {
+		return fmt.Errorf("verify a password: %w", err)
+	}
+	if !ok {
+		return badCredentials()
+	}
+	return nil
+}
+
+// NewTOTP is an authenticator app about to be verified. The secret is shown this once.
+type NewTOTP struct {
+	Factor  domain.Factor
+	Secret  string // base32, to be typed
+	URL     string // otpauth:
+	Picture string // of the URL: a PNG in a data: address
+	Result  handlers.Result
+}
+
+// EnrollTOTP begins an authenticator app for whoever is signed in. Name is what the app shows beside the issuer.
+func (a *Access) EnrollTOTP(ctx context.Context, call handlers.Call, password, label, issuer, name string) (NewTOTP, error) {
+	seed := make([]byte, seedSize)
+	if _, err := rand.Read(seed); err != nil {
+		return NewTOTP{}, err
+	}
+	f, r, err := a.enroll(ctx, call, password, events.FactorTOTP, label, seed)
+	if err != nil {
+		return NewTOTP{}, err
+	}
+	made := NewTOTP{Factor: f, Secret: seedText(seed), Result: r}
+	made.URL = otpauth(issuer, name, made.Secret)
+	made.Picture, err = picture(made.URL)
+	return made, err
+}
+
+// enroll begins a factor. The secret is kept only once it is known that nothing else stands in the way.
+func (a *Access) enroll(ctx context.Context, call handlers.Call, password, method, label string, secret []byte) (domain.Factor, handlers.Result, error) {
+	re, err := a.Reauthenticate(ctx, call, password)
+	if err != nil {
+		return domain.Factor{}, handlers.Result{}, err
+	}
+	cmd := domain.EnrollFactor{User: call.Actor.User(), Factor: events.FactorID(uuid.Must(uuid.NewV7())), Method: method, Label: label, Password: re.Password}
+	if err := a.app.Ask(ctx, re.Call, cmd); err != nil {
+		return domain.Factor{}, handlers.Result{}, err
+	}
+	if secret != nil {
+		if cmd.Secret, err = a.vault.PutSecret(ctx, cmd.User, method, secret); err != nil {
+			return domain.Factor{}, handlers.Result{}, fmt.Errorf("enrol a factor: %w", err)
+		}
+	}
+	r, err := a.changing(ctx, re.Call, cmd.User, cmd)
+	if err != nil {
+		return domain.Factor{}, handlers.Result{}, err
+	}
+	u, _, err := a.app.User(ctx, cmd.User)
+	f, _ := u.Factor(cmd.Factor)
+	return f, r, err
+}
+
+// VerifyFactor ends an enrolment with a code.
+func (a *Access) VerifyFactor(ctx context.Context, call handlers.Call, id events.FactorID, code string) (handlers.Result, error) {
+	user := call.Actor.User()
+	attempt, err := a.attempt(ctx, call, user, "code")
+	if err != nil {
+		return handlers.Result{}, err
+	}
+	u, _, err := a.app.User(ctx, user)
+	if err != nil {
+		return handlers.Result{}, err
+	}
+	call.Cause = causedBy(attempt)
+	f, ok := u.Factor(id)
+	if !ok { // refused by the decision, as what is there no more is
+		return a.app.Do(ctx, call, domain.VerifyFactor{User: user, Factor: id})
+	}
+	step, ok, err := a.codeOf(ctx, user, f, f.EnrolledAt, plainCode(code))
+	if err != nil {
+		return handlers.Result{}, err
+	}
+	if !ok {
+		return handlers.Result{}, wrongCode()
+	}
+	return a.app.Do(ctx, call, domain.VerifyFactor{User: user, Factor: id, Step: step})
+}
+
+// RemoveFactor takes a factor of whoever is signed in away, and what the vault holds of it.
+func (a *Access) RemoveFactor(ctx context.Context, call handlers.Call, id events.FactorID, password string) (handlers.Result, error) {
+	re, err := a.Reauthenticate(ctx, call, password)
+	if err != nil {
+		return handlers.Result{}, err
+	}
+	return a.changing(ctx, re.Call, call.Actor.User(), domain.RemoveFactor{User: call.Actor.User(), Factor: id, Password: re.Password})
+}
+
+// ResetFactors takes everything away that a user shows beside the password (SPEC 4.5).
+func (a *Access) ResetFactors(ctx context.Context, call handlers.Call, cmd domain.ResetFactors) (handlers.Result, error) {
+	return a.changing(ctx, call, cmd.User, cmd)
+}
+
+// changing carries a command out and destroys the secrets that the user's state no longer names.
+func (a *Access) changing(ctx context.Context, call handlers.Call, user events.UserID, cmd domain.Command) (handlers.Result, error) {
+	before, _, err := a.app.User(ctx, user)
+	if err != nil {
+		return handlers.Result{}, err
+	}
+	r, err := a.app.Do(ctx, call, cmd)
+	if err != nil {
+		return handlers.Result{}, err
+	}
+	return r, a.forget(ctx, before)
+}
+
+// forget destroys what a state named and the present one does not.
+func (a *Access) forget(ctx context.Context, before domain.User) error {
+	u, _, err := a.app.User(ctx, before.ID)
+	if err != nil {
+		return err
+	}
+	kept := map[events.SecretID]bool{}
+	for _, id := range u.Secrets() {
+		kept[id] = true
+	}
+	for _, id := range before.Secrets() {
+		if kept[id] || id == before.Password {
+			continue
+		}
+		if err := a.vault.DestroySecret(ctx, id); err != nil {
+			return fmt.Errorf("forget a factor: %w", err)
+		}
+	}
+	return nil
+}
+
+// NewRecoveryCodes replaces the recovery codes of whoever is signed in. They are shown this once.
+func (a *Access) NewRecoveryCodes(ctx context.Context, call handlers.Call, password string) ([]string, handlers.Result, error) {
+	re, err := a.Reauthenticate(ctx, call, password)
+	if err != nil {
+		return nil, handlers.Result{}, err
+	}
+	cmd := domain.IssueRecoveryCodes{User: call.Actor.User(), Password: re.Password}
+	if err := a.app.Ask(ctx, re.Call, cmd); err != nil {
+		return nil, handlers.Result{}, err
+	}
+	codes := make([]string, domain.RecoveryCodes)
+	var hashes []byte
+	for i := range codes {
+		raw := make([]byte, 10)
+		if _, err := rand.Read(raw); err != nil {
+			return nil, handlers.Result{}, err
+		}
+		text := seedText(raw)
+		sum := sha256.Sum256([]byte(text))
+		hashes = append(hashes, sum[:]...)
+		codes[i] = strings.Join([]string{text[:4], text[4:8], text[8:12], text[12:]}, "-")
+	}
+	if cmd.Secret, err = a.vault.PutSecret(ctx, cmd.User, domain.MethodRecovery, hashes); err != nil {
+		return nil, handlers.Result{}, fmt.Errorf("recovery codes: %w", err)
+	}
+	r, err := a.changing(ctx, re.Call, cmd.User, cmd)
+	return codes, r, err
+}

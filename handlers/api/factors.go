@@ -1,0 +1,365 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"roster/domain"
+	"roster/events"
+	"roster/handlers/access"
+)
+
+func (s *server) factorRoutes() {
+	const fresh = " Needs the password, or a session that is younger than ten minutes and has used a second factor. An Idempotency-Key has no effect."
+	codes := []domain.Code{domain.NotPermitted, domain.NotFound, domain.ReauthenticationRequired, domain.BadCredentials, domain.RateLimited}
+	add(s, operation{id: "ListFactors", method: http.MethodGet, path: "/v1/me/factors", tag: "me", summary: "One's second factors",
+		codes: []domain.Code{domain.NotPermitted, codePosition}}, listFactors)
+	add(s, operation{id: "EnrollFactor", method: http.MethodPost, path: "/v1/me/factors", tag: "me", summary: "Begin a second factor",
+		description: "An authenticator app: the secret, also as an address and as a picture of it, is shown this once; a code of it has to be shown within ten minutes." + fresh,
+		status:      http.StatusCreated, codes: codes}, enrollFactor)
+	add(s, operation{id: "VerifyFactor", method: http.MethodPost, path: "/v1/me/factors/{factor}/verify", tag: "me", summary: "Show a code of a new factor",
+		description: "From then on it is asked for at every sign-in; with the first one, all other sessions end. Each code works once. An Idempotency-Key has no effect.",
+		codes:       codes}, verifyFactor)
+	add(s, operation{id: "RemoveFactor", method: http.MethodDelete, path: "/v1/me/factors/{factor}", tag: "me", summary: "Take a second factor away",
+		description: fresh[1:], codes: codes}, removeFactor)
+	add(s, operation{id: "IssueRecoveryCodes", method: http.MethodPost, path: "/v1/me/recovery-codes", tag: "me", summary: "Ten new recovery codes",
+		description: "Shown this once. Each signs in once in place of a second factor; those before work no more." + fresh,
+		status:      http.StatusCreated, codes: codes}, recoveryCodes)
+	reset := []domain.Code{domain.NotPermitted, domain.ExceedsOwnAccess, domain.Inherited, domain.AccountClosed}
+	add(s, operation{id: "ResetFactors", method: http.MethodPost, path: "/v1/accounts/{account}/users/{user}/reset-factors", tag: "users", summary: "Take all of a member's second factors away",
+		description: "For somebody who has lost them. Whoever asks has to cover the member's access, in every account that the person has. The person is signed out everywhere and told by mail.",
+		command:     true, senior: within(domain.UsersResetFactors), codes: reset}, resetFactors)
+	add(s, operation{id: "ResetFactorsByOperator", method: http.MethodPost, path: "/v1/operator/users/{user}/reset-factors", tag: "operator", summary: "Take all of a user's second factors away",
+		description: "The person is signed out everywhere and told by mail.",
+		command:     true, senior: operatorOnly}, resetFactorsByOperator)
+}
+
+type secondFactorInput struct{ Body secondFactorBody }
+
+type secondFactorBody struct {
+	Challenge string `json:"challenge" doc:"As POST /v1/sessions gave it"`
+	Factor    string `json:"factor,omitempty" doc:"Of which factor the code is; without it, of whichever it fits"`
+	Code      string `json:"code" doc:"Six digits, or a recovery code"`
+	Device    string `json:"device,omitempty" doc:"What an earlier sign-in on this device answered"`
+}
+
+// signInReply is a session, or what has to be shown first.
+type signInReply struct {
+	Status int
+	Body   signInAnswer
+}
+
+type signInAnswer struct {
+	session   *sessionBody
+	challenge *challengeBody
+}
+
+// MarshalJSON answers the one or the other.
+func (a signInAnswer) MarshalJSON() ([]byte, error) {
+	if a.challenge != nil {
+		return json.Marshal(a.challenge)
+	}
+	return json.Marshal(a.session)
+}
+
+// Schema is that of a session: 201. describeChallenge documents the other.
+func (signInAnswer) Schema(r huma.Registry) *huma.Schema {
+	return r.Schema(reflect.TypeFor[sessionBody](), true, "SessionBody")
+}
+
+type challengeBody struct {
+	Challenge string      `json:"challenge" doc:"For POST /v1/sessions/factor; it opens nothing else"`
+	ExpiresAt events.Time `json:"expires_at" format:"date-time"`
+	Factors   []shownBody `json:"factors" nullable:"false" doc:"One of them has to be shown"`
+}
+
+type shownBody struct {
+	ID     string `json:"id"`
+	Method string `json:"method" enum:"totp,sms,passkey"`
+	Label  string `json:"label"`
+}
+
+// describeChallenge documents what a sign-in answers where a second factor is asked for.
+func (s *server) describeChallenge(path string) {
+	schema := s.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[challengeBody](), true, "ChallengeBody")
+	s.huma.OpenAPI().Paths[path].Post.Responses["202"] = &huma.Response{Description: "A second factor has to be shown: nobody is signed in yet",
+		Content: map[string]*huma.MediaType{typeJSON: {Schema: schema}}}
+}
+
+// signedIn answers what a sign-in has come to.
+func (r *request) signedIn(in access.SignedIn) (*signInReply, error) {
+	if in.Challenge != "" {
+		out := &challengeBody{Challenge: in.Challenge, ExpiresAt: in.ExpiresAt, Factors: []shownBody{}}
+		for _, f := range in.Factors {
+			out.Factors = append(out.Factors, shownBody{f.ID.String(), f.Method, f.Label})
+		}
+		return &signInReply{http.StatusAccepted, signInAnswer{challenge: out}}, nil
+	}
+	out := &sessionBody{ID: in.Session.String(), Token: in.Token, User: in.User.String(), Device: in.Device}
+	for _, c := range in.Result.Commits {
+		for _, f := range c.Facts {
+			if started, ok := f.(events.SessionStarted); ok && started.Session == in.Session {
+				out.ExpiresAt = started.ExpiresAt
+			}
+		}
+	}
+	r.position(in.Result.Position)
+	r.cookie(r.cookieName(), in.Token, int(domain.SessionLifetime.Seconds()))
+	r.cookie(r.deviceName(), in.Device, int(access.DeviceWithin.Seconds()))
+	return &signInReply{http.StatusCreated, signInAnswer{session: out}}, nil
+}
+
+// device is what shows that the device is known: said in the body, or kept by the browser.
+func (r *request) device(said string) string {
+	if cookie, err := r.r.Cookie(r.deviceName()); said == "" && err == nil {
+		return cookie.Value
+	}
+	return said
+}
+
+func secondFactor(ctx context.Context, r *request, in *secondFactorInput) (*signInReply, error) {
+	var factor events.FactorID
+	if in.Body.Factor != "" {
+		id, err := events.ParseID[struct{ any byte }](in.Body.Factor)
+		if err != nil {
+			return nil, invalid("body.factor", "want the id of a factor")
+		}
+		factor = events.FactorID(id)
+	}
+	r.call.Device = r.device(in.Body.Device)
+	signed, err := r.Access.SecondFactor(ctx, r.call, in.Body.Challenge, factor, in.Body.Code)
+	if err != nil {
+		return nil, err
+	}
+	return r.signedIn(signed)
+}
+
+// FactorBody is a second factor.
+type FactorBody struct {
+	ID         string      `json:"id"`
+	Method     string      `json:"method" enum:"totp,sms,passkey"`
+	Label      string      `json:"label"`
+	Verified   bool        `json:"verified" doc:"Only then it is asked for"`
+	EnrolledAt events.Time `json:"enrolled_at" format:"date-time"`
+	ExpiresAt  events.Time `json:"expires_at,omitzero" format:"date-time" doc:"Until then it has to be verified"`
+	LastUsedAt events.Time `json:"last_used_at,omitzero" format:"date-time"`
+}
+
+type factorsBody struct {
+	Items    []FactorBody `json:"items" nullable:"false"`
+	Recovery int          `json:"recovery_codes" doc:"How many are left"`
+	Position uint64       `json:"position"`
+}
+
+func listFactors(ctx context.Context, r *request, _ *struct{}) (*Reply[factorsBody], error) {
+	id, err := r.self()
+	if err != nil {
+		return nil, err
+	}
+	u, position, err := r.App.User(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	out := factorsBody{Items: []FactorBody{}, Position: position}
+	_, out.Recovery = u.Recovery()
+	for _, f := range u.Factors() {
+		if !f.Verified && f.ExpiresAt <= r.App.Now() {
+			continue
+		}
+		one, err := r.factor(ctx, id, f)
+		if err != nil {
+			return nil, err
+		}
+		out.Items = append(out.Items, one)
+	}
+	return &Reply[factorsBody]{out}, r.atLeast(position)
+}
+
+func (r *request) factor(ctx context.Context, user events.UserID, f domain.Factor) (FactorBody, error) {
+	label, err := r.Access.Label(ctx, user, f)
+	out := FactorBody{ID: f.ID.String(), Method: f.Method, Label: label, Verified: f.Verified, EnrolledAt: f.EnrolledAt, LastUsedAt: f.UsedAt}
+	if !f.Verified {
+		out.ExpiresAt = f.ExpiresAt
+	}
+	return out, err
+}
+
+type enrollFactorInput struct {
+	Body struct {
+		Method   string `json:"method" enum:"totp"`
+		Label    string `json:"label,omitempty" maxLength:"80" doc:"What you call it"`
+		Password string `json:"password,omitempty" doc:"Once more"`
+	}
+}
+
+type newFactorBody struct {
+	FactorBody
+	Secret  string `json:"secret" doc:"Base32, to be typed into the app"`
+	URL     string `json:"url" doc:"otpauth:"`
+	Picture string `json:"picture" doc:"The address as a QR code: a PNG in a data: address"`
+}
+
+func enrollFactor(ctx context.Context, r *request, in *enrollFactorInput) (*Reply[newFactorBody], error) {
+	user, err := r.mine(in.Body.Password)
+	if err != nil {
+		return nil, err
+	}
+	who, err := r.enroll.Person(ctx, r.principal.User)
+	if err != nil {
+		return nil, err
+	}
+	made, err := r.Access.EnrollTOTP(ctx, r.call, in.Body.Password, in.Body.Label, r.PortalName, who.Email)
+	if err != nil {
+		return nil, err
+	}
+	r.position(made.Result.Position)
+	one, err := r.factor(ctx, user, made.Factor)
+	if err != nil {
+		return nil, err
+	}
+	return reply(newFactorBody{one, made.Secret, made.URL, made.Picture})
+}
+
+// mine is the user who asks for a change of what they sign in with.
+func (r *request) mine(password string) (events.UserID, error) {
+	user, err := r.self()
+	if err == nil && len(password) > maxPassword { // nobody's, and nothing to spend work on
+		err = &domain.Error{Code: domain.BadCredentials, Detail: "the password is wrong"}
+	}
+	return user, err
+}
+
+// FactorParam names a factor.
+type FactorParam struct {
+	Factor string `path:"factor" doc:"The factor's id"`
+}
+
+func (p FactorParam) id() (events.FactorID, error) {
+	id, err := pathID[struct{ any byte }](p.Factor)
+	return events.FactorID(id), err
+}
+
+type verifyFactorInput struct {
+	FactorParam
+	Body struct {
+		Code string `json:"code"`
+	}
+}
+
+func verifyFactor(ctx context.Context, r *request, in *verifyFactorInput) (*Reply[FactorBody], error) {
+	user, err := r.self()
+	if err != nil {
+		return nil, err
+	}
+	id, err := in.id()
+	if err != nil {
+		return nil, err
+	}
+	done, err := r.Access.VerifyFactor(ctx, r.call, id, in.Body.Code)
+	if err != nil {
+		return nil, err
+	}
+	r.position(done.Position)
+	u, _, err := r.App.User(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	f, _ := u.Factor(id)
+	one, err := r.factor(ctx, user, f)
+	return &Reply[FactorBody]{one}, err
+}
+
+type passwordInput struct {
+	Body *struct {
+		Password string `json:"password,omitempty" doc:"Once more"`
+	}
+}
+
+func (in passwordInput) password() string {
+	if in.Body == nil {
+		return ""
+	}
+	return in.Body.Password
+}
+
+type removeFactorInput struct {
+	FactorParam
+	Body *struct {
+		Password string `json:"password,omitempty" doc:"Once more"`
+	}
+}
+
+type removedBody struct {
+	ID string `json:"id" doc:"What has gone"`
+}
+
+func removeFactor(ctx context.Context, r *request, in *removeFactorInput) (*Reply[removedBody], error) {
+	password := passwordInput{in.Body}.password()
+	if _, err := r.mine(password); err != nil {
+		return nil, err
+	}
+	id, err := in.id()
+	if err != nil {
+		return nil, err
+	}
+	done, err := r.Access.RemoveFactor(ctx, r.call, id, password)
+	if err != nil {
+		return nil, err
+	}
+	r.position(done.Position)
+	return reply(removedBody{id.String()})
+}
+
+type codesBody struct {
+	Codes []string `json:"codes" nullable:"false" doc:"Each works once"`
+}
+
+func recoveryCodes(ctx context.Context, r *request, in *passwordInput) (*Reply[codesBody], error) {
+	if _, err := r.mine(in.password()); err != nil {
+		return nil, err
+	}
+	codes, done, err := r.Access.NewRecoveryCodes(ctx, r.call, in.password())
+	if err != nil {
+		return nil, err
+	}
+	r.position(done.Position)
+	return reply(codesBody{codes})
+}
+
+type factorsResetBody struct {
+	ID        string `json:"id" doc:"The user's"`
+	TwoFactor bool   `json:"two_factor"`
+}
+
+func resetFactors(ctx context.Context, r *request, in *MemberParam) (*Reply[factorsResetBody], error) {
+	account, user, err := in.ids()
+	if err != nil {
+		return nil, err
+	}
+	return r.reset(ctx, domain.ResetFactors{Account: account, User: user})
+}
+
+func resetFactorsByOperator(ctx context.Context, r *request, in *UserParam) (*Reply[factorsResetBody], error) {
+	user, err := userID(in.User)
+	if err != nil {
+		return nil, r.unless(err)
+	}
+	return r.reset(ctx, domain.ResetFactors{User: user})
+}
+
+func (r *request) reset(ctx context.Context, cmd domain.ResetFactors) (*Reply[factorsResetBody], error) {
+	if r.dryRun {
+		return nil, r.plan([]domain.Command{cmd})
+	}
+	done, err := r.Access.ResetFactors(ctx, r.call, cmd)
+	if err != nil {
+		return nil, err
+	}
+	r.position(done.Position)
+	r.w.Header().Set("Roster-Command", done.Command.String())
+	return reply(factorsResetBody{ID: cmd.User.String()})
+}
