@@ -93,8 +93,8 @@ func TestChangingAPasswordIsThrottled(t *testing.T) {
 	if n := p.passwords.verified.Load(); n != 10 || limited.Load() != 30 {
 		t.Errorf("%d were verified, %d limited", n, limited.Load())
 	}
-	if _, err := p.signIn("viewer@example.com", good); refusal(err).Code != domain.RateLimited {
-		t.Errorf("sign-in counts the same attempts: %v", err)
+	if _, err := p.signIn("viewer@example.com", good); err != nil {
+		t.Errorf("what a session guesses counts apart, and keeps nobody from signing in elsewhere: %v", err)
 	}
 	p.move(16 * time.Minute)
 	if _, err := p.access.ChangePassword(t.Context(), call, good, next, nil); err != nil {
@@ -158,7 +158,6 @@ func TestResetPassword(t *testing.T) {
 	if _, err := p.access.ResetPassword(t.Context(), handlers.Call{}, l, "Viewer-Password-1", nil); refusal(err).Code != domain.PasswordRules {
 		t.Errorf("one with the name in it: %v", err)
 	}
-	secrets := len(p.vault.secrets)
 	var done atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 50 {
@@ -182,7 +181,7 @@ func TestResetPassword(t *testing.T) {
 		t.Errorf("the old password: %v", err)
 	}
 	kept := len(p.vault.secrets)
-	if _, err := p.access.ResetPassword(t.Context(), handlers.Call{}, l, next, nil); refusal(err).Code != domain.InvitationUsed || len(p.vault.secrets) != kept || kept == secrets {
+	if _, err := p.access.ResetPassword(t.Context(), handlers.Call{}, l, next, nil); refusal(err).Code != domain.InvitationUsed || len(p.vault.secrets) != kept {
 		t.Errorf("a dead link: %v, %d secrets", err, len(p.vault.secrets)-kept)
 	}
 
