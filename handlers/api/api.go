@@ -138,6 +138,7 @@ func (s *server) routes() {
 	s.timelineRoutes()
 	s.checkRoutes()
 	s.sessionRoutes()
+	s.profileRoutes()
 	s.meRoutes()
 	s.resetRoutes()
 	s.factorRoutes()

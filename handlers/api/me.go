@@ -9,8 +9,6 @@ import (
 )
 
 func (s *server) meRoutes() {
-	add(s, operation{id: "GetMe", method: http.MethodGet, path: "/v1/me", tag: "me", summary: "Who is signed in",
-		codes: []domain.Code{domain.NotPermitted, codePosition}}, getMe)
 	add(s, operation{id: "ChangePassword", method: http.MethodPut, path: "/v1/me/password", tag: "me", summary: "Change one's own password",
 		description: "Ends all other sessions; the person is told by mail. What is wrong with the new password is said all at once, before the current one is looked at.",
 		command:     true, codes: []domain.Code{domain.BadCredentials, domain.RateLimited, domain.PasswordRules}}, changePassword)
@@ -22,32 +20,6 @@ func (r *request) oneself() (events.UserID, error) {
 		return events.UserID{}, &domain.Error{Code: domain.NotPermitted, Detail: "only the person themselves"}
 	}
 	return r.self()
-}
-
-type meBody struct {
-	ID        string `json:"id"`
-	Email     string `json:"email"`
-	FirstName string `json:"first_name"`
-	LastName  string `json:"last_name"`
-}
-
-func getMe(ctx context.Context, r *request, _ *struct{}) (*Reply[meBody], error) {
-	id, err := r.self()
-	if err != nil {
-		return nil, err
-	}
-	user, position, err := r.App.User(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	person, err := r.enroll.Person(ctx, user)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.atLeast(position); err != nil {
-		return nil, err
-	}
-	return reply(meBody{ID: id.String(), Email: person.Email, FirstName: person.Name.First, LastName: person.Name.Last})
 }
 
 type changePasswordInput struct{ Body newPasswordBody }

@@ -33,7 +33,7 @@ func routes() []string {
 		"GET " + a + "/users", "GET " + a + "/users/{user}", "PUT " + a + "/users/{user}/role",
 		"POST " + a + "/users/{user}/suspend", "POST " + a + "/users/{user}/reactivate", "POST " + a + "/users/{user}/revoke",
 		"GET " + a + "/audit", "GET /v1/operator/audit", "POST /v1/check",
-		"POST /v1/sessions", "DELETE /v1/sessions/current", "GET /v1/me", "PUT /v1/me/password", "POST /v1/password-resets", "GET /v1/password-resets/{token}", "POST /v1/password-resets/{token}", "GET /v1/me/accounts", "POST /v1/me/accounts/{account}/leave",
+		"POST /v1/sessions", "DELETE /v1/sessions/current", "GET /v1/me", "PUT /v1/me/password", "PATCH /v1/me", "GET /v1/me/preferences", "PUT /v1/me/preferences", "POST /v1/password-resets", "GET /v1/password-resets/{token}", "POST /v1/password-resets/{token}", "GET /v1/me/accounts", "POST /v1/me/accounts/{account}/leave",
 		"PATCH " + a, "POST " + a + "/close", "GET " + a + "/tree", "POST " + a + "/undo", "GET " + a + "/policy", "PUT " + a + "/policy",
 		"GET " + a + "/roles", "GET " + a + "/roles/{role}", "PUT " + a + "/roles/{role}", "DELETE " + a + "/roles/{role}",
 		"GET " + a + "/contacts", "POST " + a + "/contacts", "GET " + a + "/contacts/{contact}", "PATCH " + a + "/contacts/{contact}", "DELETE " + a + "/contacts/{contact}",

@@ -25,6 +25,13 @@ func (m *Mailer) letter(ctx context.Context, r Row) (mail Mail, settled string, 
 	switch r.Mail {
 	case MailInvitation, MailReminder:
 		return m.invitation(ctx, r)
+	case MailLinkRequested, MailDigest, MailAccessEnds: // what the person may switch off (SPEC 4.7)
+		u, _, err := m.App.User(ctx, events.UserID(r.Recipient))
+		if err != nil || !u.Wants(string(r.Mail)) {
+			return mail, unwantedIf(err == nil), err
+		}
+	}
+	switch r.Mail {
 	case MailLinkRequested:
 		return m.linkRequested(ctx, r)
 	case MailDigest:
@@ -86,6 +93,13 @@ func (m *Mailer) invitation(ctx context.Context, r Row) (mail Mail, settled stri
 func erasedIf(erased bool) string {
 	if erased {
 		return "erased"
+	}
+	return ""
+}
+
+func unwantedIf(unwanted bool) string {
+	if unwanted {
+		return "not_wanted"
 	}
 	return ""
 }

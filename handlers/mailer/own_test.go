@@ -71,3 +71,31 @@ func TestDeadLinksAreNotSent(t *testing.T) {
 		t.Errorf("%v, %d mails", o, len(p.server.got()))
 	}
 }
+
+// SPEC 4.7, 4.8: what somebody has switched off is not sent to them, and times are in their own zone; what keeps their
+// user safe is always sent.
+func TestPreferencesAndZone(t *testing.T) {
+	p := open(t, nil)
+	u := p.owner()
+	was, _, err := p.App.Person(t.Context(), u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := was
+	to.TimeZone = "Asia/Kathmandu"
+	p.Do(p.self(), domain.ChangeProfile{User: p.Owner, Seen: u.ProfileVersion, Was: was, Profile: to})
+	p.Do(p.self(), domain.ChangePreferences{User: p.Owner, Preferences: events.Preferences{NoMail: []string{"link_requested", "password_changed"}}})
+	id := p.Invite("grace@guests.example")[0]
+	stop := p.run(p.mailer(nil))
+	p.mails(1, "")
+	p.Later(8 * 24 * time.Hour)
+	p.Do(byLink(), domain.AskForLink{Account: p.Account, Invitation: id, Generation: 1})
+	p.Do(p.self(), domain.ChangePassword{User: p.Owner, Verified: p.owner().Password, Password: newSecret()})
+	got := p.mails(2, feedtest.OwnerEmail)
+	says(t, got[0], "password", "(UTC+05:45)")
+	p.settled(3)
+	stop()
+	if o := p.outcomes(); o["not_wanted"] != 1 || o["sent"] != 2 {
+		t.Errorf("%v", o)
+	}
+}

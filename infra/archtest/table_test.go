@@ -38,6 +38,7 @@ func table() []row {
 		{pkg: "handlers", own: []string{"events", "domain"}, third: []string{uuid}},
 		{pkg: "handlers/address", third: []string{xNet}},
 		{pkg: "handlers/access", own: []string{"events", "domain", "handlers", "handlers/address"}, third: []string{uuid, qr}},
+		{pkg: "handlers/locale", third: []string{xText}},
 		{pkg: "handlers/enroll", own: []string{"events", "domain", "handlers", "handlers/access", "handlers/address"}, third: []string{uuid}},
 
 		// Transports: they translate and decide nothing.
@@ -81,7 +82,7 @@ func table() []row {
 }
 
 func transport(self string) []string {
-	return []string{"events", "domain", "handlers", "handlers/access", "handlers/address", "handlers/enroll", "projections/...", self}
+	return []string{"events", "domain", "handlers", "handlers/access", "handlers/address", "handlers/enroll", "handlers/locale", "projections/...", self}
 }
 
 // pure are the packages whose answers depend on nothing but what they are given.
