@@ -190,18 +190,19 @@ func (c EnrollFactor) Decide(w *World, is Issued) error {
 	if err != nil {
 		return err
 	}
-	b, left := events.OfUser(c.User), len(u.factors)
-	for _, f := range u.factors { // what was begun and never finished makes room
-		if !f.Verified && (f.Method == c.Method || f.ExpiresAt <= is.At) {
-			w.record(b, events.FactorRemoved{Factor: f.ID})
-			left--
-		}
-	}
-	if left >= maxFactors {
+	if len(u.unfinished(c.Method, is.At).factors) >= maxFactors {
 		return invalid("body.method", "at most %d factors: remove one first", maxFactors)
 	}
-	w.record(b, events.FactorEnrolled{Factor: c.Factor, Method: c.Method, Secret: c.Secret, Label: label, ExpiresAt: is.At.Add(EnrolWithin)})
+	w.record(events.OfUser(c.User), events.FactorEnrolled{Factor: c.Factor, Method: c.Method, Secret: c.Secret, Label: label, ExpiresAt: is.At.Add(EnrolWithin)})
 	return nil
+}
+
+// unfinished is the user without what was begun and never verified: an enrolment makes room for itself.
+func (u User) unfinished(method string, at events.Time) User {
+	u.factors = slices.DeleteFunc(slices.Clone(u.factors), func(f Factor) bool {
+		return !f.Verified && (f.Method == method || f.ExpiresAt <= at)
+	})
+	return u
 }
 
 // VerifyFactor ends an enrolment: a code of the factor has been shown. Step is which: it works once.

@@ -121,8 +121,8 @@ func (u User) evolve(h Happened) State {
 	case events.SessionEnded:
 		u.sessions = u.sessions.Without(f.Session)
 	case events.FactorEnrolled:
-		u = u.succeededAt(h.Cause, h.At)
-		u.factors = append(slices.Clone(u.factors), Factor{ID: f.Factor, Method: f.Method, Secret: f.Secret, Label: sealedAt(h, f.Label.Box),
+		u = u.succeededAt(h.Cause, h.At).unfinished(f.Method, h.At)
+		u.factors = append(u.factors, Factor{ID: f.Factor, Method: f.Method, Secret: f.Secret, Label: sealedAt(h, f.Label.Box),
 			EnrolledAt: h.At, ExpiresAt: f.ExpiresAt})
 	case events.FactorVerified:
 		u = u.succeededAt(h.Cause, h.At).withFactor(f.Factor, func(one *Factor) {

@@ -3,6 +3,8 @@ package projections
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,6 +19,17 @@ type person struct {
 	name, email  string
 	lastSignIn   events.Time
 	erased       bool
+	factors      string // the verified second factors, by comma
+}
+
+// withFactor is the person with a factor more, or less.
+func (p person) withFactor(id events.FactorID, verified bool) person {
+	list := slices.DeleteFunc(strings.Split(p.factors, ","), func(f string) bool { return f == "" || f == id.String() })
+	if verified {
+		list = append(list, id.String())
+	}
+	p.factors = strings.Join(list, ",")
+	return p
 }
 
 const peopleTable = `
@@ -29,7 +42,8 @@ CREATE TABLE person (
 	search text COLLATE "C" NOT NULL,
 	last_sign_in timestamptz,
 	locked boolean NOT NULL,
-	erased boolean NOT NULL
+	erased boolean NOT NULL,
+	factors text NOT NULL
 ) WITH (fillfactor = 90);
 `
 
@@ -45,13 +59,13 @@ func loadPeople(b *pgx.Batch, people *sheet[person]) {
 		people.known[at] = nil
 		keys = append(keys, pgUUID(at.key))
 	}
-	b.Queue(`SELECT key, is_user, coalesce(name, ''), coalesce(email, ''), last_sign_in, locked, erased FROM person
+	b.Queue(`SELECT key, is_user, coalesce(name, ''), coalesce(email, ''), last_sign_in, locked, erased, factors FROM person
 		WHERE key = ANY($1::uuid[])`, keys).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var key pgtype.UUID
 			var p person
 			var signIn *time.Time
-			if err := rows.Scan(&key, &p.user, &p.name, &p.email, &signIn, &p.locked, &p.erased); err != nil {
+			if err := rows.Scan(&key, &p.user, &p.name, &p.email, &signIn, &p.locked, &p.erased, &p.factors); err != nil {
 				return err
 			}
 			p.lastSignIn = eventTime(signIn)
@@ -67,23 +81,23 @@ func savePeople(b *pgx.Batch, people *sheet[person]) {
 		return
 	}
 	var keys []pgtype.UUID
-	var names, emails, sorts, searches []string
+	var names, emails, sorts, searches, factors []string
 	var signIns []*time.Time
 	var users, locked, erased []bool
 	for at, p := range write {
 		keys, names, emails = append(keys, pgUUID(at.key)), append(names, p.name), append(emails, p.email)
 		sorts, searches = append(sorts, sortText(p.name)), append(searches, foldText(p.name)+"\n"+foldText(p.email)+"\n"+at.key.String())
 		signIns, users = append(signIns, stdTime(p.lastSignIn)), append(users, p.user)
-		locked, erased = append(locked, p.locked), append(erased, p.erased)
+		locked, erased, factors = append(locked, p.locked), append(erased, p.erased), append(factors, p.factors)
 	}
-	b.Queue(`INSERT INTO person (key, is_user, name, email, name_sort, search, last_sign_in, locked, erased)
-		SELECT t.key, t.is_user, NULLIF(t.name, ''), NULLIF(t.email, ''), t.name_sort, t.search, t.last_sign_in, t.locked, t.erased
-		FROM unnest($1::uuid[], $2::boolean[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::boolean[], $9::boolean[])
-			AS t(key, is_user, name, email, name_sort, search, last_sign_in, locked, erased)
+	b.Queue(`INSERT INTO person (key, is_user, name, email, name_sort, search, last_sign_in, locked, erased, factors)
+		SELECT t.key, t.is_user, NULLIF(t.name, ''), NULLIF(t.email, ''), t.name_sort, t.search, t.last_sign_in, t.locked, t.erased, t.factors
+		FROM unnest($1::uuid[], $2::boolean[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::boolean[], $9::boolean[], $10::text[])
+			AS t(key, is_user, name, email, name_sort, search, last_sign_in, locked, erased, factors)
 		ON CONFLICT (key) DO UPDATE SET is_user = excluded.is_user, name = excluded.name, email = excluded.email,
 			name_sort = excluded.name_sort, search = excluded.search,
-			last_sign_in = excluded.last_sign_in, locked = excluded.locked, erased = excluded.erased`,
-		keys, users, names, emails, sorts, searches, signIns, locked, erased)
+			last_sign_in = excluded.last_sign_in, locked = excluded.locked, erased = excluded.erased, factors = excluded.factors`,
+		keys, users, names, emails, sorts, searches, signIns, locked, erased, factors)
 }
 
 // registered is the person as user.registered has them; what reads erased is erased, and stays so. An address may read

@@ -113,6 +113,7 @@ type listRow struct {
 	name, email          string // "" where there is none
 	erased               bool
 	lastSignIn           events.Time
+	twoFactor            bool
 	grants               []events.Grant
 	status               string
 	since                events.Time
@@ -130,7 +131,7 @@ func (r *listRow) erase() {
 
 // show copies what is known of the person.
 func (r *listRow) show(p person) {
-	r.name, r.email, r.lastSignIn, r.erased = p.name, p.email, p.lastSignIn, p.erased
+	r.name, r.email, r.lastSignIn, r.erased, r.twoFactor = p.name, p.email, p.lastSignIn, p.erased, p.factors != ""
 }
 
 func applyUserList(ctx context.Context, tx pgx.Tx, commits []Opened) error {
@@ -173,7 +174,7 @@ func applyUserList(ctx context.Context, tx pgx.Tx, commits []Opened) error {
 }
 
 const listRowColumns = `t.account, t.key, t.member, t.address, coalesce(t.name, ''), coalesce(t.email, ''), t.erased,
-	t.last_sign_in, t.grants, t.status, t.since, t.expires_at, t.warned_until, coalesce(t.delivery, ''), coalesce(t.delivery_reason, ''),
+	t.last_sign_in, t.two_factor, t.grants, t.status, t.since, t.expires_at, t.warned_until, coalesce(t.delivery, ''), coalesce(t.delivery_reason, ''),
 	t.generation, coalesce(t.inviter_type, ''), coalesce(t.inviter_id, '')`
 
 func scanListRow(row pgx.CollectableRow) (place, listRow, error) {
@@ -183,7 +184,7 @@ func scanListRow(row pgx.CollectableRow) (place, listRow, error) {
 	var signIn, expires, warned *time.Time
 	var grants []byte
 	var generation int64
-	err := row.Scan(&account, &key, &r.member, &address, &r.name, &r.email, &r.erased, &signIn, &grants, &r.status,
+	err := row.Scan(&account, &key, &r.member, &address, &r.name, &r.email, &r.erased, &signIn, &r.twoFactor, &grants, &r.status,
 		&since, &expires, &warned, &r.delivery, &r.deliveryReason, &generation, &r.inviterType, &r.inviter)
 	if err == nil {
 		err = json.Unmarshal(grants, &r.grants)
@@ -203,7 +204,7 @@ func saveListRows(b *pgx.Batch, rows map[place]*listRow) error {
 	n := len(rows)
 	type texts = []string
 	account, key, address, inviter := make([]pgtype.UUID, 0, n), make([]pgtype.UUID, 0, n), make([]pgtype.UUID, 0, n), make([]pgtype.UUID, 0, n)
-	member, erased := make([]bool, 0, n), make([]bool, 0, n)
+	member, erased, twoFactor := make([]bool, 0, n), make([]bool, 0, n), make([]bool, 0, n)
 	name, email, search, nameSort, emailSort := make(texts, 0, n), make(texts, 0, n), make(texts, 0, n), make(texts, 0, n), make(texts, 0, n)
 	signIn, since, expires, until := make([]*time.Time, 0, n), make([]*time.Time, 0, n), make([]*time.Time, 0, n), make([]*time.Time, 0, n)
 	ends, warn, warned := make([]*time.Time, 0, n), make([]*time.Time, 0, n), make([]*time.Time, 0, n)
@@ -217,7 +218,7 @@ func saveListRows(b *pgx.Batch, rows map[place]*listRow) error {
 		}
 		sum := sumOf(r.grants)
 		account, key, address = append(account, pgUUID(at.account)), append(key, pgUUID(at.key)), append(address, pgUUID(r.address))
-		member, erased = append(member, r.member), append(erased, r.erased)
+		member, erased, twoFactor = append(member, r.member), append(erased, r.erased), append(twoFactor, r.twoFactor)
 		name, email = append(name, r.name), append(email, r.email)
 		search = append(search, foldText(r.name)+"\n"+foldText(r.email))
 		nameSort, emailSort = append(nameSort, sortText(r.name)), append(emailSort, sortText(r.email))
@@ -236,17 +237,17 @@ func saveListRows(b *pgx.Batch, rows map[place]*listRow) error {
 			delivery, delivery_reason, generation, inviter_type, inviter_id, inviter, ends_at, warn_at, warned_until)
 		SELECT t.account, t.key, t.member, t.address, NULLIF(t.name, ''), NULLIF(t.email, ''), t.erased,
 			CASE WHEN t.erased THEN '' ELSE t.search END, NULLIF(t.name_sort, ''), NULLIF(t.email_sort, ''),
-			t.last_sign_in, false, string_to_array(t.roles, E'\x1f'), left(replace(t.roles, E'\x1f', ','), 200),
+			t.last_sign_in, t.two_factor, string_to_array(t.roles, E'\x1f'), left(replace(t.roles, E'\x1f', ','), 200),
 			string_to_array(t.permissions, E'\x1f'), t.grants::jsonb, t.status, t.since, t.expires_at, t.valid_until,
 			NULLIF(t.delivery, ''), NULLIF(t.delivery_reason, ''), t.generation,
 			NULLIF(t.inviter_type, ''), NULLIF(t.inviter_id, ''), t.inviter, t.ends_at, t.warn_at, t.warned_until
 		FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::uuid[], $5::text[], $6::text[], $7::boolean[], $8::text[],
 			$9::text[], $10::text[], $11::timestamptz[], $12::text[], $13::text[], $14::text[], $15::text[],
 			$16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::text[], $20::text[], $21::bigint[],
-			$22::text[], $23::text[], $24::uuid[], $25::timestamptz[], $26::timestamptz[], $27::timestamptz[])
+			$22::text[], $23::text[], $24::uuid[], $25::timestamptz[], $26::timestamptz[], $27::timestamptz[], $28::boolean[])
 			AS t(account, key, member, address, name, email, erased, search, name_sort, email_sort, last_sign_in, roles,
 				permissions, grants, status, since, expires_at, valid_until, delivery, delivery_reason, generation,
-				inviter_type, inviter_id, inviter, ends_at, warn_at, warned_until)
+				inviter_type, inviter_id, inviter, ends_at, warn_at, warned_until, two_factor)
 		ON CONFLICT (key, account) DO UPDATE SET member = excluded.member, address = excluded.address,
 			name = excluded.name, email = excluded.email, erased = excluded.erased, search = excluded.search,
 			name_sort = excluded.name_sort, email_sort = excluded.email_sort, last_sign_in = excluded.last_sign_in,
@@ -257,7 +258,7 @@ func saveListRows(b *pgx.Batch, rows map[place]*listRow) error {
 			inviter_type = excluded.inviter_type, inviter_id = excluded.inviter_id, inviter = excluded.inviter, ends_at = excluded.ends_at, warn_at = excluded.warn_at,
 			warned_until = excluded.warned_until`,
 		account, key, member, address, name, email, erased, search, nameSort, emailSort, signIn, roles, permissions,
-		grants, status, since, expires, until, delivery, reason, generation, inviterType, inviterID, inviter, ends, warn, warned)
+		grants, status, since, expires, until, delivery, reason, generation, inviterType, inviterID, inviter, ends, warn, warned, twoFactor)
 	return nil
 }
 

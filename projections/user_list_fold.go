@@ -104,6 +104,14 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 			p.lastSignIn = at
 			l.setPerson(c.Boundary.ID, p)
 		}
+	case events.FactorVerified:
+		l.setPerson(c.Boundary.ID, l.people.look(atPerson(c.Boundary.ID)).withFactor(f.Factor, true))
+	case events.FactorRemoved:
+		l.setPerson(c.Boundary.ID, l.people.look(atPerson(c.Boundary.ID)).withFactor(f.Factor, false))
+	case events.FactorReset:
+		p := *l.people.look(atPerson(c.Boundary.ID))
+		p.factors = ""
+		l.setPerson(c.Boundary.ID, p)
 	case events.UserErased:
 		l.setPerson(c.Boundary.ID, l.people.look(atPerson(c.Boundary.ID)).forgotten())
 		for _, address := range f.Addresses {
@@ -127,8 +135,7 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 		events.InvitationReminded,
 		events.MembershipUserLocked, events.MembershipUserUnlocked,
 		events.UserPreferencesChanged, events.UserEmailChangeRequested, events.PasswordChanged,
-		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
-		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
+		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
 		events.KeyCreated, events.KeyRotated, events.KeyRevoked: // they sign in nowhere; what the account gave them stays
 	}
 }

@@ -129,3 +129,92 @@ func TestSecondFactor(t *testing.T) {
 	w.do("DELETE", at, token, map[string]any{"password": goodPassword}).refused(404, "not_found")
 	w.signIn(ann.email)
 }
+
+// SPEC 3.1: the user list shows who has a second factor; 4.5: whoever may can take it away.
+func TestTwoFactorInTheUserList(t *testing.T) {
+	w := newWorld(t)
+	account, owner := w.open("Acme")
+	ann, admin := w.member(account, owner, "viewer"), w.member(account, owner, "admin")
+	who := func(filter string) string {
+		r := w.do("GET", "/v1/accounts/"+account+"/users?two_factor="+filter+"&sort=email", owner.token, nil).is(200)
+		var list []string
+		for i := range r.count("items") {
+			if r.at(fmt.Sprintf("items.%d.two_factor", i)) != (filter == "true") {
+				t.Errorf("SPEC 3.1: %s", r.body)
+			}
+			list = append(list, r.text(fmt.Sprintf("items.%d.user", i)))
+		}
+		return strings.Join(list, " ")
+	}
+	if got := who("true"); got != "" {
+		t.Errorf("SPEC 3.1: %s", got)
+	}
+	secret, _ := w.withApp(ann)
+	if got := who("true"); got != ann.id {
+		t.Errorf("SPEC 3.1: %s", got)
+	}
+	if got := who("false"); strings.Contains(got, ann.id) || !strings.Contains(got, admin.id) {
+		t.Errorf("SPEC 3.1: %s", got)
+	}
+	reset := "/v1/accounts/" + account + "/users/"
+	w.do("POST", reset+owner.id+"/reset-factors", admin.token, nil).refused(403, "exceeds_own_access")
+	w.do("POST", reset+ann.id+"/reset-factors", ann.token, nil).refused(403, "not_permitted")
+	w.do("POST", reset+w.operatorID()+"/reset-factors", admin.token, nil).refused(404, "not_found")
+	w.do("POST", "/v1/operator/users/"+ann.id+"/reset-factors", admin.token, nil).refused(403, "not_permitted")
+	if plan := w.do("POST", reset+ann.id+"/reset-factors", admin.token, nil, "Roster-Dry-Run", "true").is(200); !strings.Contains(string(plan.body), "factor.reset") {
+		t.Errorf("SPEC 3.11: %s", plan.body)
+	}
+	if got := w.signInWith(ann.email, secret); got.status != 201 {
+		t.Errorf("SPEC 3.11: a dry run has done something: %s", got.body)
+	}
+	w.do("POST", reset+ann.id+"/reset-factors", admin.token, nil).is(200)
+	w.do("GET", "/v1/me", ann.token, nil).refused(401, "sign_in_required")
+	if got := who("true"); got != "" {
+		t.Errorf("SPEC 4.5: after the reset: %s", got)
+	}
+	ann.token = w.signIn(ann.email)
+	w.withApp(ann)
+	w.do("POST", "/v1/operator/users/"+ann.id+"/reset-factors", w.operator, nil).is(200)
+	w.signIn(ann.email)
+	trail := w.do("GET", "/v1/accounts/"+account+"/audit?action=factor.reset", owner.token, nil).is(200)
+	if trail.count("items") != 2 || trail.text("items.0.target.id") != ann.id || trail.text("items.1.actor.id") != admin.id {
+		t.Errorf("SPEC 4.5: audited: %s", trail.body)
+	}
+}
+
+// operatorID is an id that is nobody's.
+func (w *world) operatorID() string { return "0198c5d4-7e1a-7c3f-9b1d-000000000091" }
+
+// SPEC 1.4: an account that wants a second factor lets nobody in without, whatever they ask, once the grace period is
+// over; their own user stays theirs, so that they can add one.
+func TestAccountsThatWantASecondFactor(t *testing.T) {
+	w := newWorld(t)
+	account, owner := w.open("Acme")
+	ann := w.member(account, owner, "admin")
+	secret, _ := w.withApp(owner)
+	owner.token = w.signInWith(owner.email, secret).is(201).text("token")
+	policy := map[string]any{"two_factor": map[string]any{"required": true, "grace": "P1D"}}
+	w.do("PUT", "/v1/accounts/"+account+"/policy", owner.token, policy).is(200)
+	w.do("GET", "/v1/accounts/"+account+"/users", ann.token, nil).is(200)
+	w.clock.pass(25 * time.Hour)
+	at := "/v1/accounts/" + account
+	for _, path := range []string{at, at + "/users", at + "/users/" + owner.id, at + "/users/" + w.operatorID(), at + "/invitations", at + "/roles", at + "/contacts", at + "/policy", at + "/audit"} {
+		w.do("GET", path, ann.token, nil).refused(403, "second_factor_required")
+	}
+	w.do("PUT", at+"/users/"+owner.id+"/role", ann.token, map[string]any{"roles": []string{"viewer"}}).refused(403, "second_factor_required")
+	w.do("POST", at+"/invitations", ann.token, map[string]any{"emails": "x@example.com", "roles": []string{"viewer"}}).refused(403, "second_factor_required")
+	w.do("PATCH", at, ann.token, map[string]any{"name": "Mine"}).refused(403, "second_factor_required")
+	if r := w.do("POST", "/v1/check", w.operator, map[string]any{"token": ann.token, "permission": "users:read", "account": account}).is(200); r.at("allowed") != false || r.text("missing") != "second_factor" {
+		t.Errorf("SPEC 3.12: %s", r.body)
+	}
+	if r := w.do("POST", "/v1/check", w.operator, map[string]any{"token": owner.token, "permission": "users:read", "account": account}).is(200); r.at("allowed") != true {
+		t.Errorf("SPEC 3.12: %s", r.body)
+	}
+	w.do("GET", "/v1/me", ann.token, nil).is(200)
+	w.do("GET", "/v1/me/accounts", ann.token, nil).is(200)
+	w.do("GET", at+"/users", w.operator, nil).is(200)
+	secret, _ = w.withApp(ann)
+	w.do("GET", at+"/users", ann.token, nil).refused(403, "second_factor_required") // this session has still shown none
+	ann.token = w.signInWith(ann.email, secret).is(201).text("token")
+	w.do("GET", at+"/users", ann.token, nil).is(200)
+}

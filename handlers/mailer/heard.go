@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,10 @@ func filter() []string {
 		"password.changed", "password.reset", "password.reset_requested", "user.email_change_requested", "user.email_changed", "address.signup_requested"} {
 		list = append(list, "*.*."+name)
 	}
+	for name := range factorMails() {
+		list = append(list, "*.*."+name)
+	}
+	slices.Sort(list)
 	return list
 }
 
@@ -59,6 +64,9 @@ type told struct {
 
 // rows are the mails that an event calls for.
 func (m *Mailer) rows(ctx context.Context, attributes map[string]string, data []byte) ([]Row, error) {
+	if rows, ok, err := m.onUser(attributes); ok || err != nil {
+		return rows, err
+	}
 	var body told
 	if err := json.Unmarshal(data, &body); err != nil {
 		return nil, err

@@ -44,6 +44,8 @@ func (m *Mailer) letter(ctx context.Context, r Row) (mail Mail, settled string, 
 		return m.own(ctx, r)
 	case MailSignup:
 		return m.signup(ctx, r)
+	case MailFactorAdded, MailFactorRemoved, MailFactorReset, MailRecoveryCodes:
+		return m.factorsChanged(ctx, r)
 	}
 	return mail, "unknown", nil
 }

@@ -62,6 +62,18 @@ func TestGolden(t *testing.T) {
 		"owner_won":              func() (string, string, string, error) { return ComposeOwnerChanged(won) },
 		"owner_lost":             func() (string, string, string, error) { return ComposeOwnerChanged(lost) },
 		"digest":                 func() (string, string, string, error) { return ComposeDigest(digest) },
+		"factor_added": func() (string, string, string, error) {
+			return ComposeFactorsChanged(FactorsChanged{portal, grace, FactorAdded})
+		},
+		"factor_removed": func() (string, string, string, error) {
+			return ComposeFactorsChanged(FactorsChanged{portal, grace, FactorRemoved})
+		},
+		"factor_reset": func() (string, string, string, error) {
+			return ComposeFactorsChanged(FactorsChanged{portal, grace, FactorsReset})
+		},
+		"recovery_codes": func() (string, string, string, error) {
+			return ComposeFactorsChanged(FactorsChanged{portal, grace, CodesIssued})
+		},
 		"link_requested":         func() (string, string, string, error) { return ComposeLinkRequested(requested) },
 		"link_requested_unnamed": func() (string, string, string, error) { return ComposeLinkRequested(unnamed) },
 	} {
