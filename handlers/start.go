@@ -138,6 +138,33 @@ func (a *App) OpenSealed(ctx context.Context, b events.Boundary, kind events.Kin
 	return true, json.Unmarshal(plain, into)
 }
 
+// Origin opens from where the commit at a position of a boundary came; ErrErased where that has been erased. It is empty
+// where nothing is known.
+func (a *App) Origin(ctx context.Context, b events.Boundary, pos uint64) (from events.OriginInfo, err error) {
+	if pos == 0 {
+		return from, nil
+	}
+	records, err := a.log.Read(ctx, pos-1, 1)
+	if err != nil {
+		return from, unavailable(err)
+	}
+	if len(records) == 0 || records[0].Pos != pos || records[0].Boundary != b {
+		return from, fmt.Errorf("position %d is not of %s", pos, b)
+	}
+	c, err := events.Decode(records[0])
+	if err != nil || c.Origin == nil {
+		return from, err
+	}
+	plain, ok, err := a.sealer.Open(ctx, events.OriginPlace(c.Log, b, c.ID), *c.Origin)
+	if err != nil {
+		return from, err
+	}
+	if !ok {
+		return from, ErrErased
+	}
+	return from, json.Unmarshal(plain, &from)
+}
+
 // suppressed counts, by subject, the refusals that were left unwritten.
 type suppressed struct {
 	mu    sync.Mutex

@@ -25,6 +25,7 @@ import (
 	"roster/handlers/eraser"
 	"roster/infra/eventlog"
 	"roster/infra/feedlog"
+	"roster/infra/geoip"
 	"roster/infra/keyring"
 	"roster/infra/lease"
 	"roster/infra/mail"
@@ -33,6 +34,7 @@ import (
 	"roster/infra/postgres/launch"
 	"roster/infra/postgres/snapshots"
 	"roster/infra/sealer"
+	"roster/infra/seen"
 	"roster/infra/token"
 	"roster/infra/vault"
 	"roster/projections"
@@ -59,6 +61,7 @@ type program struct {
 	lease  *lease.Locks
 	inbox  *mail.Inbox // nil with --smtp
 	sender mail.Sender
+	places *geoip.Places // nil without --geoip
 
 	shared      bool // others write to the log as well
 	made        bool // the log was made by this start
@@ -103,13 +106,29 @@ func start(ctx context.Context, options *serveCmd, logger *slog.Logger) (_ *prog
 			err = errors.Join(err, p.close())
 		}
 	}()
-	steps := []func(context.Context) error{p.startLog, p.startCommands, p.startPortal, p.startDatabase, p.startModels, p.startMail, p.startFeed}
+	steps := []func(context.Context) error{p.startLog, p.startCommands, p.startPortal, p.startDatabase, p.startModels, p.startMail, p.startFeed, p.startSessions}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
+}
+
+// startSessions lets all copies know when sessions were used last, and where addresses are.
+func (p *program) startSessions(context.Context) (err error) {
+	if p.pool != nil {
+		p.access.UseSeen(seen.New(p.pool))
+	}
+	p.parts = append(p.parts, part{"sessions", func(ctx context.Context) error { return p.access.KeepSeen(ctx, p.logger) }})
+	if p.options.GeoIP == "" {
+		return nil
+	}
+	if p.places, err = geoip.Open(p.options.GeoIP); err != nil {
+		return fmt.Errorf("--geoip %s: %w", p.options.GeoIP, err)
+	}
+	p.onClose(p.places.Close)
+	return nil
 }
 
 // openKeyring reads the keyring, or makes it for data that is new. A log that is there already and whose keyring is

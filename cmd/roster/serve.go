@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -31,6 +32,8 @@ type serveCmd struct {
 	MailFrom      string          `help:"Sender of mails." env:"ROSTER_MAIL_FROM" default:"roster@localhost"`
 	PortalName    string          `help:"What the portal is called in mails and pages." env:"ROSTER_PORTAL_NAME" default:"Roster"`
 	Portal        string          `help:"The portal profile: standard, owner-manager, admin-viewer, master-user, modules, sub-accounts, or a JSON file." env:"ROSTER_PORTAL" placeholder:"NAME|FILE"`
+	TrustedProxy  []string        `help:"Networks of your own proxies, whose X-Forwarded-For is believed, such as 10.0.0.0/8." env:"ROSTER_TRUSTED_PROXY" placeholder:"CIDR"`
+	GeoIP         string          `name:"geoip" help:"Address database in MaxMind's format: people then see where their devices signed in." env:"ROSTER_GEOIP" placeholder:"FILE"`
 	LogName       string          `help:"Prefix of streams and subjects." env:"ROSTER_LOG_NAME" default:"roster"`
 	Demo          bool            `help:"On empty data only: fill it with a believable company." env:"ROSTER_DEMO"`
 	NoProjections bool            `help:"Answer from the log alone: commands, checks, who asks; other queries get 503." env:"ROSTER_NO_PROJECTIONS"`
@@ -108,6 +111,9 @@ func (c *serveCmd) check() error {
 	if err := c.checkServers(); err != nil {
 		return err
 	}
+	if _, err := c.proxies(); err != nil {
+		return err
+	}
 	dir, err := filepath.Abs(c.Data)
 	if err != nil {
 		return fmt.Errorf("--data %s: %w", c.Data, err)
@@ -117,6 +123,18 @@ func (c *serveCmd) check() error {
 		return fmt.Errorf("--data %s cannot be made: %w", c.Data, errors.Unwrap(err))
 	}
 	return nil
+}
+
+// proxies are the networks of our own proxies.
+func (c *serveCmd) proxies() (list []netip.Prefix, err error) {
+	for _, text := range c.TrustedProxy {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("--trusted-proxy %q: want a network such as 10.0.0.0/8", text)
+		}
+		list = append(list, p.Masked())
+	}
+	return list, nil
 }
 
 // checkServers looks at the addresses of other servers before anything is made.

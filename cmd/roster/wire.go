@@ -17,6 +17,7 @@ import (
 	"roster/handlers/expirer"
 	"roster/handlers/feed"
 	"roster/handlers/mailer"
+	"roster/handlers/origin"
 	"roster/handlers/web"
 	"roster/infra/keyring"
 	"roster/infra/mail"
@@ -317,6 +318,14 @@ func (p *program) handlers() (site, health http.Handler, err error) {
 	if p.pool != nil {
 		config.Mailed = p.mailed
 	}
+	proxies, err := p.options.proxies()
+	if err != nil {
+		return nil, nil, err
+	}
+	config.Origin = origin.Behind(proxies...)
+	if p.places != nil {
+		config.Place = p.places.Of
+	}
 	v1, err := api.New(config)
 	if err != nil {
 		return nil, nil, err
@@ -324,7 +333,7 @@ func (p *program) handlers() (site, health http.Handler, err error) {
 	mux := http.NewServeMux()
 	mux.Handle("/", v1)
 	err = web.Mount(mux, web.Config{App: p.app, Access: p.access, Links: p.links(), PublicURL: p.options.PublicURL,
-		PortalName: p.options.PortalName, HasInbox: p.inbox != nil, Logger: p.logger})
+		PortalName: p.options.PortalName, HasInbox: p.inbox != nil, Logger: p.logger, Origin: config.Origin})
 	if err != nil {
 		return nil, nil, err
 	}

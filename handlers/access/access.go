@@ -3,6 +3,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -55,6 +56,8 @@ type Access struct {
 	passwords Passwords
 	tokens    Tokens
 
+	seen seen // when sessions were used last
+
 	mu      sync.Mutex
 	refused map[events.AnyID]int   // attempts refused unwritten, by subject
 	noted   map[string]events.Time // until when somebody is throttled, by subject and source
@@ -62,7 +65,8 @@ type Access struct {
 
 // New makes an Access.
 func New(app *handlers.App, vault handlers.Vault, passwords Passwords, tokens Tokens) *Access {
-	return &Access{app: app, vault: vault, passwords: passwords, tokens: tokens, refused: map[events.AnyID]int{}, noted: map[string]events.Time{}}
+	return &Access{app: app, vault: vault, passwords: passwords, tokens: tokens, refused: map[events.AnyID]int{}, noted: map[string]events.Time{},
+		seen: seen{began: app.Now(), list: map[events.SessionID]*seenSession{}}}
 }
 
 // Principal is who asks.
@@ -95,6 +99,9 @@ func (a *Access) Authenticate(ctx context.Context, token string) (Principal, err
 		s, ok := u.Session(b.Session)
 		if !ok || u.Erased || s.ExpiresAt <= a.app.Now() || !same(s.TokenHash, b.Hash) {
 			return Principal{}, signInRequired()
+		}
+		if alive, err := a.alive(ctx, b.User, s); err != nil || !alive {
+			return Principal{}, cmp.Or(err, signInRequired())
 		}
 		return Principal{Actor: events.Actor{Type: events.ByUser, ID: b.User.String(), Session: b.Session}, User: u}, nil
 	case events.ByOperator:

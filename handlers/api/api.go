@@ -15,6 +15,7 @@ import (
 	"roster/handlers"
 	"roster/handlers/access"
 	"roster/handlers/enroll"
+	"roster/handlers/origin"
 	"roster/projections"
 )
 
@@ -63,6 +64,8 @@ type Config struct {
 	// Origin says from where a request comes. nil: the connection's address and the User-Agent, right where there
 	// is no proxy in front.
 	Origin func(*http.Request) events.OriginInfo
+	// Place says where an address is; "": nobody knows. nil: there is no database of addresses.
+	Place func(ip string) (string, error)
 }
 
 // server is the API with all that it needs.
@@ -106,7 +109,7 @@ func newServer(c Config) (*server, error) {
 		c.Enroll = &enroll.Enroll{App: c.App, Access: c.Access}
 	}
 	if c.Origin == nil {
-		c.Origin = direct
+		c.Origin = origin.Behind()
 	}
 	overrideHuma()
 	s := &server{Config: c, problems: newProblems(c), cursors: cursors{c.Cursor}, enroll: c.Enroll,
@@ -142,6 +145,7 @@ func (s *server) routes() {
 	s.meRoutes()
 	s.resetRoutes()
 	s.factorRoutes()
+	s.mySessionRoutes()
 	s.setupRoutes()
 	s.portalRoutes()
 	s.roleRoutes()

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -26,7 +25,6 @@ import (
 const (
 	maxBody     = 1 << 20
 	bodyTimeout = 10 * time.Second
-	maxDevice   = 200
 )
 
 // request is a request on its way through an operation.
@@ -306,22 +304,4 @@ func (r *request) makeCall() error {
 	var err error
 	r.call.Request, err = canonical(r.op.id, target, r.body)
 	return err
-}
-
-// direct is where a request comes from when nothing stands between.
-func direct(r *http.Request) events.OriginInfo {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = ""
-	}
-	device := strings.Map(func(c rune) rune {
-		if c == utf8.RuneError || unicode.IsControl(c) {
-			return -1
-		}
-		return c
-	}, r.UserAgent())
-	if runes := []rune(device); len(runes) > maxDevice {
-		device = string(runes[:maxDevice])
-	}
-	return events.OriginInfo{IP: host, Device: device}
 }

@@ -8,17 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"roster/events"
 	"roster/handlers"
 	"roster/handlers/access"
 	"roster/handlers/enroll"
+	"roster/handlers/origin"
 )
 
 // What a link's token is for, as Links answers it.
@@ -74,7 +73,7 @@ func Mount(mux *http.ServeMux, c Config) error {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.Origin == nil {
-		c.Origin = direct
+		c.Origin = origin.Behind()
 	}
 	s := &site{Config: c, enroll: &enroll.Enroll{App: c.App, Access: c.Access}, origin: http.NewCrossOriginProtection(),
 		secure: public.Scheme == "https", headers: headers(public.Scheme == "https")}
@@ -167,20 +166,6 @@ func headers(secure bool) http.Header {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	return h
-}
-
-// direct is from where a request comes when nothing stands in front.
-func direct(r *http.Request) events.OriginInfo {
-	ip, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		ip = r.RemoteAddr
-	}
-	device := strings.ToValidUTF8(r.UserAgent(), "")
-	for len(device) > 256 {
-		_, size := utf8.DecodeLastRuneInString(device)
-		device = device[:len(device)-size]
-	}
-	return events.OriginInfo{IP: ip, Device: device}
 }
 
 // call is a call by somebody.

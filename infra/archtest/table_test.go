@@ -15,6 +15,7 @@ const (
 	gomail     = "github.com/wneessen/go-mail"
 	huma       = "github.com/danielgtaylor/huma/v2"
 	jcs        = "github.com/gowebpki/jcs"
+	maxminddb  = "github.com/oschwald/maxminddb-golang/v2"
 	natsGo     = "github.com/nats-io/nats.go"
 	natsServer = "github.com/nats-io/nats-server/v2"
 	pgx        = "github.com/jackc/pgx/v5"
@@ -37,6 +38,7 @@ func table() []row {
 		{pkg: "projections/...", own: []string{"events"}, third: []string{pgx, xText}},
 		{pkg: "handlers", own: []string{"events", "domain"}, third: []string{uuid}},
 		{pkg: "handlers/address", third: []string{xNet}},
+		{pkg: "handlers/origin", own: []string{"events"}},
 		{pkg: "handlers/access", own: []string{"events", "domain", "handlers", "handlers/address"}, third: []string{uuid, qr}},
 		{pkg: "handlers/locale", third: []string{xText}},
 		{pkg: "handlers/enroll", own: []string{"events", "domain", "handlers", "handlers/access", "handlers/address"}, third: []string{uuid}},
@@ -62,6 +64,8 @@ func table() []row {
 		{pkg: "infra/feedlog", own: []string{"events", "handlers/feed"}, third: []string{natsGo}},
 		{pkg: "infra/feedlog/feedtest", any: true}, // for tests: a running log with everything under it
 		{pkg: "infra/outbox", own: []string{"events", "handlers/mailer"}, third: []string{pgx}},
+		{pkg: "infra/seen", own: []string{"events", "handlers/access"}, third: []string{pgx}},
+		{pkg: "infra/geoip", third: []string{maxminddb}},
 		{pkg: "infra/lease", third: []string{pgx}},
 		{pkg: "infra/keyring", own: []string{"events"}},
 		{pkg: "infra/mail", third: []string{gomail}},
@@ -82,7 +86,7 @@ func table() []row {
 }
 
 func transport(self string) []string {
-	return []string{"events", "domain", "handlers", "handlers/access", "handlers/address", "handlers/enroll", "handlers/locale", "projections/...", self}
+	return []string{"events", "domain", "handlers", "handlers/access", "handlers/address", "handlers/enroll", "handlers/locale", "handlers/origin", "projections/...", self}
 }
 
 // pure are the packages whose answers depend on nothing but what they are given.
