@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -35,6 +36,7 @@ import (
 	"roster/infra/postgres/snapshots"
 	"roster/infra/sealer"
 	"roster/infra/seen"
+	"roster/infra/sms"
 	"roster/infra/token"
 	"roster/infra/vault"
 	"roster/projections"
@@ -120,6 +122,9 @@ func (p *program) startSessions(context.Context) (err error) {
 	if p.pool != nil {
 		p.access.UseSeen(seen.New(p.pool))
 	}
+	if err := p.startTexts(); err != nil {
+		return err
+	}
 	p.parts = append(p.parts, part{"sessions", func(ctx context.Context) error { return p.access.KeepSeen(ctx, p.logger) }})
 	if p.options.GeoIP == "" {
 		return nil
@@ -129,6 +134,30 @@ func (p *program) startSessions(context.Context) (err error) {
 	}
 	p.onClose(p.places.Close)
 	return nil
+}
+
+// startTexts lets codes be sent by SMS: by the gateway, or into the inbox where there is one.
+func (p *program) startTexts() error {
+	text := strings.ReplaceAll(p.options.SMSText, "{portal}", p.options.PortalName)
+	if p.options.SMS != "" {
+		gateway, err := sms.Open(p.options.SMS)
+		if err != nil {
+			return fmt.Errorf("--sms: %w", err)
+		}
+		p.onClose(gateway.Close)
+		p.access.UseTexts(gateway, text)
+	} else if p.inbox != nil {
+		p.access.UseTexts(textInbox{p.inbox}, text)
+	}
+	return nil
+}
+
+// textInbox shows messages beside the mails.
+type textInbox struct{ inbox *mail.Inbox }
+
+// Text keeps a message.
+func (t textInbox) Text(ctx context.Context, to, text string) error {
+	return t.inbox.Send(ctx, mail.Message{ID: "sms." + uuid.NewString(), To: to, Subject: "SMS", Text: text})
 }
 
 // openKeyring reads the keyring, or makes it for data that is new. A log that is there already and whose keyring is

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"roster/infra/mail"
+	"roster/infra/sms"
 )
 
 type serveCmd struct {
@@ -29,6 +30,8 @@ type serveCmd struct {
 	Database      string          `help:"A PostgreSQL of your own instead of a private one." env:"ROSTER_DATABASE" placeholder:"URL"`
 	NATS          natsFlags       `embed:""`
 	SMTP          string          `name:"smtp" help:"Mail server; without one, mails are kept and shown at /dev/inbox." env:"ROSTER_SMTP" placeholder:"URL"`
+	SMS           string          `name:"sms" help:"Gateway for codes by SMS, as https://:KEY@HOST/PATH; with neither it nor --smtp, they are shown at /dev/inbox." env:"ROSTER_SMS" placeholder:"URL"`
+	SMSText       string          `name:"sms-text" help:"What such a message says; {code} is the code, {portal} the portal's name." env:"ROSTER_SMS_TEXT" default:"{code} is your code for {portal}. It is good for 5 minutes. Nobody of {portal} will ask you for it."`
 	MailFrom      string          `help:"Sender of mails." env:"ROSTER_MAIL_FROM" default:"roster@localhost"`
 	PortalName    string          `help:"What the portal is called in mails and pages." env:"ROSTER_PORTAL_NAME" default:"Roster"`
 	Portal        string          `help:"The portal profile: standard, owner-manager, admin-viewer, master-user, modules, sub-accounts, or a JSON file." env:"ROSTER_PORTAL" placeholder:"NAME|FILE"`
@@ -143,6 +146,14 @@ func (c *serveCmd) checkServers() error {
 		if _, err := mail.SMTP(c.SMTP); err != nil {
 			return fmt.Errorf("--smtp: %w", err)
 		}
+	}
+	if c.SMS != "" {
+		if _, err := sms.Open(c.SMS); err != nil {
+			return fmt.Errorf("--sms: %w", err)
+		}
+	}
+	if !strings.Contains(c.SMSText, "{code}") {
+		return errors.New("--sms-text has no {code} in it")
 	}
 	if err := c.NATS.check(); err != nil {
 		return err

@@ -56,7 +56,8 @@ type Access struct {
 	passwords Passwords
 	tokens    Tokens
 
-	seen seen // when sessions were used last
+	seen    seen    // when sessions were used last
+	texting texting // codes by SMS
 
 	mu      sync.Mutex
 	refused map[events.AnyID]int   // attempts refused unwritten, by subject
@@ -66,7 +67,7 @@ type Access struct {
 // New makes an Access.
 func New(app *handlers.App, vault handlers.Vault, passwords Passwords, tokens Tokens) *Access {
 	return &Access{app: app, vault: vault, passwords: passwords, tokens: tokens, refused: map[events.AnyID]int{}, noted: map[string]events.Time{},
-		seen: seen{began: app.Now(), list: map[events.SessionID]*seenSession{}}}
+		texting: texting{sent: map[string][]events.Time{}}, seen: seen{began: app.Now(), list: map[events.SessionID]*seenSession{}}}
 }
 
 // Principal is who asks.

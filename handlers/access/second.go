@@ -67,7 +67,11 @@ func (a *Access) challenged(ctx context.Context, c challenge) (SignedIn, error) 
 		if err != nil {
 			return SignedIn{}, err
 		}
-		if f.Method == events.FactorSMS { // nobody has to learn it who has only the password
+		if f.Method == events.FactorSMS {
+			if err := a.textCode(ctx, c.user, f, c.at); err != nil {
+				return SignedIn{}, err
+			}
+			// Nobody has to learn the number who has only the password.
 			label = "…" + label[max(0, len(label)-2):]
 		}
 		in.Factors = append(in.Factors, Shown{f.ID, f.Method, label})

@@ -145,6 +145,7 @@ func (s *server) routes() {
 	s.meRoutes()
 	s.resetRoutes()
 	s.factorRoutes()
+	s.mobileRoutes()
 	s.mySessionRoutes()
 	s.setupRoutes()
 	s.portalRoutes()

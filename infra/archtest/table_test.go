@@ -65,6 +65,7 @@ func table() []row {
 		{pkg: "infra/feedlog/feedtest", any: true}, // for tests: a running log with everything under it
 		{pkg: "infra/outbox", own: []string{"events", "handlers/mailer"}, third: []string{pgx}},
 		{pkg: "infra/seen", own: []string{"events", "handlers/access"}, third: []string{pgx}},
+		{pkg: "infra/sms"},
 		{pkg: "infra/geoip", third: []string{maxminddb}},
 		{pkg: "infra/lease", third: []string{pgx}},
 		{pkg: "infra/keyring", own: []string{"events"}},
