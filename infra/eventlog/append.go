@@ -172,6 +172,12 @@ func (l *Log) tryBatch(ctx context.Context, ws []handlers.Write) (uint64, error)
 
 	release := func() error { return nil }
 	if l.disk != nil {
+		if err := ctx.Err(); err != nil {
+			return 0, fmt.Errorf("%w: %w", handlers.ErrUnavailable, err)
+		}
+		// Once begun it is sent to its end, whoever leaves: the server takes only so many open batches, and waits
+		// seconds for the rest of each.
+		ctx = context.WithoutCancel(ctx)
 		var err error
 		if release, err = l.hold(ctx, msgs[:len(msgs)-1]); err != nil {
 			return 0, err
