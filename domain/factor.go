@@ -247,6 +247,35 @@ func (c VerifyFactor) Decide(w *World, is Issued) error {
 	return nil
 }
 
+// EnrollPasskey adds a passkey that an authenticator has just made and proved. Step is the moment at which it was asked.
+type EnrollPasskey struct {
+	User     events.UserID
+	Factor   events.FactorID
+	Secret   events.SecretID
+	Label    string
+	Password events.SecretID
+	Step     int64
+}
+
+func (c EnrollPasskey) Name() string { return "EnrollFactor" }
+
+func (c EnrollPasskey) Home(_ Issued) events.Boundary { return events.OfUser(c.User) }
+
+func (c EnrollPasskey) Target() (events.AccountID, *events.Subject) {
+	return onUser(events.AccountID{}, c.User)
+}
+
+func (c EnrollPasskey) Decide(w *World, is Issued) error {
+	if _, ok := w.User(c.User).Factor(c.Factor); ok && is.self(c.User) {
+		return errCode() // what the authenticator has answered counts once
+	}
+	enrol := EnrollFactor{c.User, c.Factor, events.FactorPasskey, c.Secret, c.Label, c.Password}
+	if err := enrol.Decide(w, is); err != nil {
+		return err
+	}
+	return VerifyFactor{c.User, c.Factor, c.Step}.Decide(w, is)
+}
+
 // errCode says nothing of why: a code that is wrong, too old, or has been used reads alike.
 func errCode() error { return refuse(BadCredentials, "the code is wrong or has been used") }
 

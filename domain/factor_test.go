@@ -67,6 +67,13 @@ func TestFactors(t *testing.T) {
 		{"4.5 in time", history(registered("ann"), dead), as(by("ann")), VerifyFactor{User: ann, Factor: factor("dead"), Step: 7}, refused(NotFound)},
 		{"4.5 not another's", history(registered("ann"), begun), as(by("eve")), verify, refused(NotPermitted)},
 	})
+	passkey := EnrollPasskey{User: ann, Factor: factor("key"), Secret: secret("key"), Password: secret("ann"), Step: 7}
+	keyed := events.FactorEnrolled{Factor: factor("key"), Method: events.FactorPasskey, Secret: secret("key"), ExpiresAt: now.Add(EnrolWithin)}
+	rulings(t, []ruling{
+		{"4.5 a passkey is begun and proved at once", history(registered("ann"), weak), as(inSession("ann", "mine")), passkey,
+			then(keyed, events.FactorVerified{Factor: factor("key"), Step: 7}, events.SessionEnded{Session: session("weak"), Because: "factor_added"})},
+		{"4.5 not without the password", registered("ann"), as(by("ann")), EnrollPasskey{User: ann, Factor: factor("key"), Step: 7}, refused(ReauthenticationRequired)},
+	})
 	remove := RemoveFactor{User: ann, Factor: factor("ann"), Password: secret("ann")}
 	bare := remove
 	bare.Password = events.SecretID{}

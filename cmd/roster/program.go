@@ -31,6 +31,7 @@ import (
 	"roster/infra/lease"
 	"roster/infra/mail"
 	"roster/infra/nats"
+	"roster/infra/passkey"
 	"roster/infra/password"
 	"roster/infra/postgres/launch"
 	"roster/infra/postgres/snapshots"
@@ -124,6 +125,13 @@ func (p *program) startSessions(context.Context) (err error) {
 	}
 	if err := p.startTexts(); err != nil {
 		return err
+	}
+	switch keys, err := passkey.New(p.options.PublicURL, p.options.PortalName); {
+	case errors.Is(err, passkey.ErrNoName): // then there are none
+	case err != nil:
+		return err
+	default:
+		p.access.UsePasskeys(keys)
 	}
 	p.parts = append(p.parts, part{"sessions", func(ctx context.Context) error { return p.access.KeepSeen(ctx, p.logger) }})
 	if p.options.GeoIP == "" {

@@ -56,8 +56,9 @@ type Access struct {
 	passwords Passwords
 	tokens    Tokens
 
-	seen    seen    // when sessions were used last
-	texting texting // codes by SMS
+	seen     seen     // when sessions were used last
+	texting  texting  // codes by SMS
+	passkeys Passkeys // nil: there are none
 
 	mu      sync.Mutex
 	refused map[events.AnyID]int   // attempts refused unwritten, by subject

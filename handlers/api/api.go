@@ -146,6 +146,7 @@ func (s *server) routes() {
 	s.resetRoutes()
 	s.factorRoutes()
 	s.mobileRoutes()
+	s.passkeyRoutes()
 	s.mySessionRoutes()
 	s.setupRoutes()
 	s.portalRoutes()

@@ -41,10 +41,11 @@ func (s *server) factorRoutes() {
 type secondFactorInput struct{ Body secondFactorBody }
 
 type secondFactorBody struct {
-	Challenge string `json:"challenge" doc:"As POST /v1/sessions gave it"`
-	Factor    string `json:"factor,omitempty" doc:"Of which factor the code is; without it, of whichever it fits"`
-	Code      string `json:"code" doc:"Six digits, or a recovery code"`
-	Device    string `json:"device,omitempty" doc:"What an earlier sign-in on this device answered"`
+	Challenge string       `json:"challenge,omitempty" doc:"As POST /v1/sessions gave it"`
+	Factor    string       `json:"factor,omitempty" doc:"Of which factor the code is; without it, of whichever it fits"`
+	Code      string       `json:"code,omitempty" doc:"Six digits, or a recovery code"`
+	Passkey   *passkeyBody `json:"passkey,omitempty" doc:"Instead of challenge, factor and code: a passkey that was shown"`
+	Device    string       `json:"device,omitempty" doc:"What an earlier sign-in on this device answered"`
 }
 
 // signInReply is a session, or what has to be shown first.
@@ -122,6 +123,13 @@ func (r *request) device(said string) string {
 }
 
 func secondFactor(ctx context.Context, r *request, in *secondFactorInput) (*signInReply, error) {
+	r.call.Device = r.device(in.Body.Device)
+	if in.Body.Passkey != nil && in.Body.Challenge+in.Body.Factor+in.Body.Code == "" {
+		return showPasskey(ctx, r, *in.Body.Passkey)
+	}
+	if in.Body.Challenge == "" || in.Body.Code == "" || in.Body.Passkey != nil {
+		return nil, invalid("body", "give challenge and code, or passkey")
+	}
 	var factor events.FactorID
 	if in.Body.Factor != "" {
 		id, err := events.ParseID[struct{ any byte }](in.Body.Factor)
@@ -130,7 +138,6 @@ func secondFactor(ctx context.Context, r *request, in *secondFactorInput) (*sign
 		}
 		factor = events.FactorID(id)
 	}
-	r.call.Device = r.device(in.Body.Device)
 	signed, err := r.Access.SecondFactor(ctx, r.call, in.Body.Challenge, factor, in.Body.Code)
 	if err != nil {
 		return nil, err

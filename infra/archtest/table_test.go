@@ -22,6 +22,7 @@ const (
 	qr         = "rsc.io/qr"
 	prometheus = "github.com/prometheus/client_golang"
 	uuid       = "github.com/google/uuid"
+	webauthn   = "github.com/go-webauthn/webauthn"
 	xCrypto    = "golang.org/x/crypto"
 	xNet       = "golang.org/x/net"
 	xSys       = "golang.org/x/sys"
@@ -66,6 +67,7 @@ func table() []row {
 		{pkg: "infra/outbox", own: []string{"events", "handlers/mailer"}, third: []string{pgx}},
 		{pkg: "infra/seen", own: []string{"events", "handlers/access"}, third: []string{pgx}},
 		{pkg: "infra/sms"},
+		{pkg: "infra/passkey", own: []string{"events", "handlers/access"}, third: []string{webauthn}},
 		{pkg: "infra/geoip", third: []string{maxminddb}},
 		{pkg: "infra/lease", third: []string{pgx}},
 		{pkg: "infra/keyring", own: []string{"events"}},
