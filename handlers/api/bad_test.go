@@ -238,7 +238,7 @@ func TestUnknownPathsVerbsAndTypes(t *testing.T) {
 		w.do("GET", path, owner.token, nil).refused(404, "not_found")
 	}
 	for _, c := range [][3]string{{"DELETE", "/v1/accounts", "GET, HEAD, OPTIONS, POST"}, {"DELETE", at, "GET, HEAD, OPTIONS, PATCH"}, {"GET", at + "/users/" + owner.id + "/role", "OPTIONS, PUT"},
-		{"POST", "/openapi.json", "GET, HEAD, OPTIONS"}, {"BREW", "/v1/me", "GET, HEAD, OPTIONS"}} {
+		{"POST", "/openapi.json", "GET, HEAD, OPTIONS"}, {"BREW", "/v1/me", "GET, HEAD, OPTIONS, PATCH"}} {
 		if got := w.do(c[0], c[1], owner.token, nil).refused(405, "method_not_allowed"); got.header.Get("Allow") != c[2] || !strings.Contains(got.text("detail"), c[2]) {
 			t.Errorf("%s %s: %q", c[0], c[1], got.header.Get("Allow"))
 		}

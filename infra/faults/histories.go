@@ -102,7 +102,7 @@ func runHistories(ctx context.Context, l *Lab, rounds int) (out Outcome, err err
 		err = th.closing(ctx)
 	}
 	if th.odd > 0 {
-		th.v.Differs("%d answers were neither done nor refused", th.odd)
+		th.v.Differs("%d answers were neither done nor refused: %s", th.odd, th.program.Stderr())
 	}
 	if th.late > 0 {
 		th.v.Count("lists that lagged behind for ten seconds", th.late)
