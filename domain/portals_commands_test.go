@@ -103,6 +103,9 @@ func (p *portal) command(t *rapid.T, in events.AccountID, actor events.Actor) (C
 	case kind < 22:
 		return p.handle(t, actor, kind)
 	case kind < 25:
+		if m := p.accounts[in].members[actor.User()]; m != nil && drawBetween(t, 0, 2, "oneself") > 0 {
+			return ChangeRole{in, actor.User(), p.altered(t, m.grants)}, actor
+		}
 		return ChangeRole{in, u, p.grants(t)}, actor
 	case kind < 28:
 		c := ChangeAccess{From: in, User: u, Confirmed: true}
@@ -154,6 +157,28 @@ func (p *portal) command(t *rapid.T, in events.AccountID, actor events.Actor) (C
 	return StartSession{User: u, Session: session(fmt.Sprint(p.n)), Password: secret(whom)}, by(whom)
 }
 
+// altered draws grants that are much like others.
+func (p *portal) altered(t *rapid.T, grants []events.Grant) []events.Grant {
+	grants = slices.Clone(grants)
+	for i := range grants {
+		switch hours := time.Duration(drawBetween(t, -1, 3, "hours")) * time.Hour; drawBetween(t, 0, 7, "altered") {
+		case 0:
+			grants[i].From = p.at.Add(hours)
+		case 1:
+			grants[i].Until = p.at.Add(hours + 2*time.Hour)
+		case 2, 6:
+			grants[i].From = 0
+		case 3:
+			grants[i].Until = 0
+		case 4:
+			grants[i].Inherit = !grants[i].Inherit
+		case 5:
+			grants[i] = p.grants(t)[0]
+		}
+	}
+	return grants
+}
+
 // handle draws what is done with an invitation.
 func (p *portal) handle(t *rapid.T, actor events.Actor, kind int) (Command, events.Actor) {
 	type found struct {
@@ -175,6 +200,16 @@ func (p *portal) handle(t *rapid.T, actor events.Actor, kind int) (Command, even
 		all = open
 	}
 	one := oneOf(t, all, "invitation")
+	if kind == 19 || kind == 20 { // one that an address has beside a newer one is more telling
+		older := slices.DeleteFunc(all, func(f found) bool {
+			l := p.accounts[f.in].letters[f.id]
+			newest, _ := p.account(f.in).InvitationOf(l.address)
+			return l.ends > p.at || newest.ID == f.id
+		})
+		if len(older) > 0 {
+			one = oneOf(t, older, "older")
+		}
+	}
 	l := p.accounts[one.in].letters[one.id]
 	generation := l.generation
 	if drawBetween(t, 0, 9, "old") == 0 {

@@ -29,6 +29,7 @@ type naiveAccount struct {
 	parent  events.AccountID
 	closed  bool
 	owned   bool // it has had an active owner, and no lock was forced since
+	below   bool // it stood below another one
 	roles   map[string]powers
 	members map[events.UserID]*naiveMember
 	letters map[events.InvitationID]*naiveLetter
@@ -210,16 +211,36 @@ func (n *naive) has(u events.UserID, in events.AccountID, at events.Time, count 
 			if !reaches || g.From > at || g.Until != 0 && g.Until <= at {
 				continue
 			}
-			for _, name := range g.Roles {
-				p |= n.role(id, name)
-			}
-			for _, extra := range g.Permissions {
-				p |= 1 << slices.Index(n.catalog, extra)
-			}
+			p |= n.gives(id, g)
 			roles = append(roles, g.Roles...)
 		}
 	}
 	return p, roles
+}
+
+// standing is what the membership of an account itself gives, or will.
+func (n *naive) standing(u events.UserID, in events.AccountID, at events.Time) (p powers) {
+	a := n.accounts[in]
+	if a == nil || a.members[u] == nil || a.members[u].status == "revoked" {
+		return 0
+	}
+	for _, g := range a.members[u].grants {
+		if g.Until == 0 || g.Until > at {
+			p |= n.gives(in, g)
+		}
+	}
+	return p
+}
+
+// gives is what a grant in an account gives while it lasts.
+func (n *naive) gives(in events.AccountID, g events.Grant) (p powers) {
+	for _, name := range g.Roles {
+		p |= n.role(in, name)
+	}
+	for _, extra := range g.Permissions {
+		p |= 1 << slices.Index(n.catalog, extra)
+	}
+	return p
 }
 
 // owns says whether a grant has the protected role.

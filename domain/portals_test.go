@@ -108,7 +108,7 @@ func newPortal(t *rapid.T, d Definition) *portal {
 
 // grants draws what one membership is to give.
 func (p *portal) grants(t *rapid.T) []events.Grant {
-	names := []string{p.Protected, "helper", "clerk"}
+	names := []string{p.Protected, p.Protected, "helper", "clerk"}
 	for _, r := range p.Roles {
 		names = append(names, r.Name)
 	}
@@ -122,10 +122,10 @@ func (p *portal) grants(t *rapid.T) []events.Grant {
 		}
 		g.Inherit = drawBetween(t, 0, 2, "inherit") == 0
 		if drawBetween(t, 0, 5, "from") == 0 {
-			g.From = p.at.Add(time.Duration(drawBetween(t, -2, 2, "begin")) * time.Hour)
+			g.From = p.at.Add(time.Duration(drawBetween(t, -2, 10, "begin")) * time.Hour)
 		}
 		if drawBetween(t, 0, 5, "until") == 0 {
-			g.Until = max(p.at, g.From).Add(time.Duration(drawBetween(t, 1, 3, "end")) * time.Hour)
+			g.Until = max(p.at, g.From).Add(time.Duration(drawBetween(t, 1, 8, "end")) * time.Hour)
 		}
 		return g
 	}), 1, 2).Draw(t, "grants")
@@ -153,8 +153,11 @@ func (p *portal) step(t *rapid.T) {
 	p.n++
 	p.at = p.at.Add(time.Duration(drawBetween(t, 0, 50, "minutes")) * time.Minute)
 	in := oneOf(t, p.order, "account")
+	if drawBetween(t, 0, 1, "again") == 0 { // so that what happens in an account meets
+		in = oneOf(t, p.order[:3], "one of the first")
+	}
 	cmd, actor := p.command(t, in, p.who(t, in))
-	later := p.at.Add(time.Duration(drawBetween(t, 1, 5*60, "later")) * time.Minute)
+	later := p.at.Add(time.Duration(drawBetween(t, 1, 12*60, "later")) * time.Minute)
 	step := p.n
 	got := p.when(cmd, Issued{At: p.at, Actor: actor, ID: func(k int) [16]byte { return hashed("step", fmt.Sprint(step, k)) }})
 	var refusal *Error
@@ -163,6 +166,7 @@ func (p *portal) step(t *rapid.T) {
 	}
 	if got.err == nil && len(got.world.Written()) > 0 {
 		before, granter := p.survey(crowd(), p.at, later, p.at.Add(day)), p.granter(cmd, actor)
+		p.checkSubjects(t, got.world, actor, granter)
 		deeds := p.keep(got.world, actor)
 		if lock, ok := cmd.(LockUser); ok && lock.Force {
 			for id := range p.accounts {
@@ -213,6 +217,33 @@ func (p *portal) granter(cmd Command, actor events.Actor) map[events.AccountID]p
 	return held
 }
 
+// checkSubjects: nobody changes somebody else whose permissions are not a subset of theirs (SPEC 3.4). It is asked before
+// anything is changed.
+func (p *portal) checkSubjects(t *rapid.T, w *World, who events.Actor, granter map[events.AccountID]powers) {
+	if granter == nil {
+		return
+	}
+	for _, b := range w.Written() {
+		for _, e := range w.Facts(b) {
+			var u events.UserID
+			switch f := e.(type) {
+			case events.MembershipSuspended:
+				u = f.User
+			case events.MembershipReactivated:
+				u = f.User
+			case events.MembershipRevoked:
+				u = f.User
+			case events.MembershipRoleChanged:
+				u = f.User
+			}
+			id := events.AccountID(b.ID)
+			if more := p.standing(u, id, p.at) &^ granter[id]; more != 0 && u != who.User() {
+				t.Fatalf("SPEC 3.4: %T by %+v of somebody who has %s beyond them", e, who, p.words(more))
+			}
+		}
+	}
+}
+
 // checkGains: nobody gains, now or later, what whoever gave it does not hold there (SPEC 2.10, 3.4); nor does anybody
 // give themselves what they did not have.
 func (p *portal) checkGains(t *rapid.T, cmd Command, who events.Actor, granter map[events.AccountID]powers, before survey) {
@@ -259,9 +290,13 @@ func (p *portal) checkOwners(t *rapid.T, cmd Command) {
 	for id, a := range p.accounts {
 		owners := p.owners(id, p.at)
 		if !a.parent.IsZero() {
-			a.owned = false
+			a.owned, a.below = false, true
 			continue
 		}
+		if a.below && owners == 0 {
+			t.Fatalf("SPEC 3.7: %T made a root account without an owner: %+v", cmd, cmd)
+		}
+		a.below = false
 		if counted := p.account(id).Owners(p.at); counted != owners {
 			t.Fatalf("SPEC 3.7: %T: %d owners are counted, there are %d", cmd, counted, owners)
 		}
@@ -374,7 +409,7 @@ func TestPortals(t *testing.T) {
 			t.Parallel()
 			rapid.Check(t, func(t *rapid.T) {
 				p := newPortal(t, d)
-				for range drawBetween(t, 1, 40, "steps") {
+				for range drawBetween(t, 1, 90, "steps") {
 					p.step(t)
 				}
 				p.checkFold(t)
