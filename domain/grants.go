@@ -161,16 +161,26 @@ func covered(g *held, by []held) bool {
 			return false
 		}
 	}
-	for _, r := range g.roles {
-		for _, pattern := range r.Permissions {
-			for _, p := range probes(pattern) {
-				if r.Holds(p) && !anyHolds(by, p) {
-					return false
-				}
-			}
+	patterns, guarded := g.patterns(), false
+	for i := range by {
+		if had := by[i].patterns(); guarded || slices.ContainsFunc(had, guards) {
+			patterns, guarded = append(patterns, had...), true
+		}
+	}
+	for _, p := range probes(patterns, guarded) {
+		if g.holds(p) && !anyHolds(by, p) {
+			return false
 		}
 	}
 	return true
+}
+
+// patterns are those of all roles.
+func (g *held) patterns() (all []string) {
+	for _, r := range g.roles {
+		all = append(all, r.Permissions...)
+	}
+	return all
 }
 
 // lowers says whether new grants of a membership give nothing beyond its old ones at any moment from at on, so that

@@ -75,17 +75,41 @@ func matches(pattern string, p Permission) bool {
 // portalModules stands in a pattern for all modules of the portal, present and future.
 const portalModules = "portal"
 
-// probes are permissions that tell whether everything that a pattern names is held: one of each kind, and where it is
-// about modules or actions yet to be declared, one that nobody declares.
-func probes(pattern string) []Permission {
-	module, action, _ := strings.Cut(pattern, ":")
-	switch {
-	case pattern == "*" || module == "*" || module == portalModules:
-		return []Permission{portalModules + ":any", portalModules + ":read"}
-	case action == "*":
-		return []Permission{module + ":any", module + ":read"}
+// guards says that a pattern takes something out of what the others name, in modules of the portal's.
+func guards(pattern string) bool {
+	module, _, _ := strings.Cut(strings.TrimPrefix(pattern, "!"), ":")
+	return pattern[0] == '!' && !ownModule(module)
+}
+
+// probes are permissions that tell whether everything that patterns name is held: one of each kind, and where they are
+// about modules or actions yet to be declared, one that nobody can declare. Crosswise they are those of every module
+// named with every action named, which tells it where something is taken out as well.
+func probes(patterns []string, crosswise bool) (all []Permission) {
+	const undeclared = "?"
+	modules, actions := []string{portalModules}, []string{undeclared, "read"}
+	for _, pattern := range patterns {
+		module, action, _ := strings.Cut(strings.TrimPrefix(pattern, "!"), ":")
+		if module == "*" {
+			module = portalModules
+		}
+		modules = append(modules, module)
+		if action == "" || action == "*" {
+			all = append(all, module+":"+undeclared, module+":read")
+			continue
+		}
+		actions = append(actions, action)
+		all = append(all, module+":"+action)
 	}
-	return []Permission{pattern}
+	if !crosswise {
+		return all
+	}
+	for _, module := range modules {
+		for _, action := range actions {
+			all = append(all, module+":"+action)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 const maxModules, maxActions, maxWord = 100, 50, 40

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -132,4 +133,38 @@ func TestWhoOpensAnAccountMayDoThereWhatTheyMayAbove(t *testing.T) {
 func TestReactivatingWaitsForTheFirstSignIn(t *testing.T) {
 	waiting := in(root, events.MembershipGranted{User: user("new"), Key: key("new"), Address: address("new"), Grants: roles(Viewer), Pending: true})
 	rulings(t, []ruling{{"9 a pending member is no suspended one", append(acme(), waiting), as(by("owner")), Reactivate{root, user("new")}, nothing()}})
+}
+
+// Profiles of a portal's own may name a role's permissions by action, and take some out: what was taken out, or named so,
+// was granted by those who did not hold it.
+func TestCeilingOfPatterns(t *testing.T) {
+	ref := events.ProfileRef{Name: "guarded", Version: 1, Protected: "boss"}
+	given := func(mine ...string) []past {
+		return history(on(events.Portal(), events.ProfileDefined{Profile: ref, Definition: definitionOf(t, guarded())}),
+			in(root, events.AccountOpened{Name: "Acme", Profile: ref}), member("boss", is("boss")), member("other", events.Grant{Permissions: []string{AccountRead}}),
+			member("me", events.Grant{Roles: mine}))
+	}
+	var list []ruling
+	for _, c := range []struct {
+		mine []string
+		role string
+		code Code
+	}{
+		{[]string{"lead"}, "hand", ExceedsOwnAccess},
+		{[]string{"lead"}, "payer", ExceedsOwnAccess},
+		{[]string{"seller"}, "payer", ExceedsOwnAccess},
+		{[]string{"lead", "seller"}, "hand", ExceedsOwnAccess}, // neither gives payment:refund
+		{[]string{"lead", "seller"}, "payer", ExceedsOwnAccess},
+		{[]string{"lead"}, "pricer", ExceedsOwnAccess}, // payment:change is one of them
+		{[]string{"seller"}, "pricer", ""},
+		{[]string{"lead", "hand"}, "payer", ""},
+		{[]string{"boss"}, "hand", ""},
+	} {
+		want := refused(c.code)
+		if c.code == "" {
+			want = then(events.MembershipRoleChanged{User: user("other"), From: []events.Grant{{Permissions: []string{AccountRead}}}, To: roles(c.role)})
+		}
+		list = append(list, ruling{fmt.Sprint("3.4 ", c.mine, " grants ", c.role), given(c.mine...), as(by("me")), ChangeRole{root, user("other"), roles(c.role)}, want})
+	}
+	rulings(t, list)
 }
