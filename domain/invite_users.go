@@ -124,7 +124,7 @@ func (w *World) invite(is Issued, n int, to *Addressee, lists []AccountGrants, r
 	var member, open, flooded, barred []events.AccountID
 	for i, l := range lists {
 		a := w.Account(l.Account)
-		if m, ok := a.MemberWith(to.ID); ok && m.is() {
+		if m, ok := w.memberWith(a, to.ID); ok && m.is() {
 			member = append(member, l.Account)
 		}
 		if old, ok := a.InvitationOf(to.ID); ok && w.StatusOf(l.Account, old) == Pending {

@@ -67,6 +67,19 @@ type FormerAddress struct {
 	Changed bool // Email is of an earlier change, not of the registration
 }
 
+// AskedAddress is an address that a user has wanted to have, and the key that seals it.
+type AskedAddress struct {
+	Address events.AddressID
+	Key     events.KeyID
+}
+
+func (u User) asking(a AskedAddress) User {
+	if !slices.Contains(u.Asked, a) {
+		u.Asked = append(slices.Clone(u.Asked), a)
+	}
+	return u
+}
+
 // withPassword is the user with another password. Links that were sent before it was chosen are worth nothing any more.
 func (u User) withPassword(secret events.SecretID) User {
 	if !u.Password.IsZero() {

@@ -41,7 +41,7 @@ func (c ResendInvitation) Decide(w *World, is Issued) error {
 	members := 0
 	for _, p := range parts {
 		a := w.Account(p.account)
-		if m, ok := a.MemberWith(i.Address); ok && m.is() {
+		if m, ok := w.memberWith(a, i.Address); ok && m.is() {
 			members++
 		}
 		if newest, _ := a.InvitationOf(i.Address); newest.ID != i.ID && w.StatusOf(p.account, newest) == Pending {

@@ -290,6 +290,11 @@ func (u *User) code(c *coder) {
 		c.sealed(&f.Email)
 		c.flag(&f.Changed)
 	})
+	list(c, &u.Asked, func(a *AskedAddress, c *coder) {
+		c.fixed(a.Address[:])
+		c.fixed(a.Key[:])
+	})
+	list(c, &u.Destroyed, func(id *events.KeyID, c *coder) { c.fixed(id[:]) })
 	list(c, &u.Replaced, func(id *events.SecretID, c *coder) { c.fixed(id[:]) })
 	list(c, &u.resets, codeTime)
 	list(c, &u.changes, codeTime)

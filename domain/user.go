@@ -29,6 +29,8 @@ type User struct {
 	Reset                        MailedLink    // the last link to choose a new password by
 	Change                       AddressChange // the last change of address that was asked for
 	Former                       []FormerAddress
+	Asked                        []AskedAddress // those that the user has ever wanted to have, confirmed or not
+	Destroyed                    []events.KeyID // the keys that went with the user's data
 	Replaced                     []events.SecretID // the hashes of former passwords
 
 	resets, changes []events.Time // when the last links were asked for, as many as the limit needs
@@ -88,7 +90,7 @@ func (u User) evolve(h Happened) State {
 	case events.UserJoined:
 		u.accounts = u.accounts.With(f.Account, struct{}{})
 	case events.UserErased:
-		u.Erased, u.Version = true, h.Pos
+		u.Erased, u.Version, u.Destroyed = true, h.Pos, f.Keys
 		u.sessions = pmap[events.SessionID, Session]{}
 	case events.UserLocked:
 		u.Locked, u.Version = true, h.Pos
@@ -111,6 +113,7 @@ func (u User) evolve(h Happened) State {
 	case events.UserEmailChangeRequested:
 		u.Change = AddressChange{MailedLink{Generation: f.Generation, ExpiresAt: f.ExpiresAt}, f.Address, sealedAt(h, f.Email.Box)}
 		u.changes = recent(u.changes, h.At)
+		u = u.asking(AskedAddress{f.Address, f.Email.Box.K})
 		u = u.succeededAt(h.Cause, h.At)
 	case events.UserEmailChanged:
 		u = u.moved(h, f)

@@ -211,3 +211,55 @@ func TestResetPassword(t *testing.T) {
 		t.Errorf("the one before: %v", err)
 	}
 }
+
+// SPEC 4.2: to ask for another address is throttled as sign-in is, and what is right is no failed attempt; what is asked
+// for wrongly makes nothing in the vault; fifty who confirm at once confirm once.
+func TestChangeEmail(t *testing.T) {
+	p := newPortal(t)
+	call := p.device("viewer@example.com")
+	for i := range 12 {
+		_, err := p.access.RequestEmailChange(t.Context(), call, "new@example.com", fmt.Sprint("wrong", i))
+		if want := map[bool]domain.Code{true: domain.BadCredentials, false: domain.RateLimited}[i < 10]; refusal(err).Code != want {
+			t.Fatalf("%d: %v", i, err)
+		}
+	}
+	if p.vault.addresses["new@example.com"] != (events.AddressID{}) {
+		t.Error("an address has been claimed without a password")
+	}
+	p.move(16 * time.Minute)
+	for i := range 5 {
+		if _, err := p.access.RequestEmailChange(t.Context(), call, fmt.Sprintf("new%d@example.com", i), good); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := p.access.RequestEmailChange(t.Context(), call, "new@example.com", good); refusal(err).Code != domain.RateLimited || refusal(err).Retry == 0 {
+		t.Errorf("the sixth: %v", err)
+	}
+	for range 8 { // five were right
+		if _, err := p.signIn("viewer@example.com", "wrong"); refusal(err).Code != domain.BadCredentials {
+			t.Errorf("sign-in: %v", err)
+		}
+	}
+	l := access.EmailLink{User: p.viewer, Generation: 5}
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if _, err := p.access.ConfirmEmail(t.Context(), handlers.Call{}, l); err == nil {
+				done.Add(1)
+			} else if refusal(err).Code != domain.InvitationUsed {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if done.Load() != 1 {
+		t.Errorf("it was confirmed %d times", done.Load())
+	}
+	if _, ok, err := p.access.Holder(t.Context(), "viewer@example.com"); ok || err != nil {
+		t.Errorf("the old address is still held: %v", err)
+	}
+	if u, ok, err := p.access.Holder(t.Context(), "new4@example.com"); !ok || err != nil || u.ID != p.viewer {
+		t.Errorf("the new address is not held: %v", err)
+	}
+}

@@ -148,6 +148,7 @@ func (s *server) routes() {
 	s.mobileRoutes()
 	s.passkeyRoutes()
 	s.mySessionRoutes()
+	s.emailRoutes()
 	s.setupRoutes()
 	s.portalRoutes()
 	s.roleRoutes()

@@ -134,3 +134,75 @@ func TestForgottenPassword(t *testing.T) {
 	w.clock.pass(time.Hour)
 	w.do("GET", at+w.mailed(4, viewer.id, 6), "", nil).refused(410, "invitation_expired")
 }
+
+// SPEC 4.2 over HTTP: another address counts once it has been confirmed there; nobody learns whether it is somebody's;
+// sessions stay; only the person does it, with their password, where the accounts let them.
+func TestChangeEmail(t *testing.T) {
+	w := newWorld(t)
+	account, owner := w.open("Acme")
+	pia := w.member(account, owner, "viewer")
+	ask := func(email, password string) map[string]any {
+		return map[string]any{"email": email, "password": password}
+	}
+	w.do("POST", "/v1/me/email", pia.token, ask("pia@new.example", "wrong")).refused(401, "bad_credentials")
+	w.do("POST", "/v1/me/email", pia.token, ask("no address", goodPassword)).refused(422, "invalid")
+	w.do("POST", "/v1/me/email", pia.token, ask(strings.ToUpper(pia.email), goodPassword)).refused(422, "invalid")
+	w.do("POST", "/v1/me/email", w.operator, ask("pia@new.example", goodPassword), "Roster-On-Behalf-Of", pia.id).refused(403, "not_permitted")
+	if plan := w.do("POST", "/v1/me/email", pia.token, ask("pia@new.example", "?"), "Roster-Dry-Run", "true").is(200); plan.text("facts.0.type") != "user.email_change_requested" || strings.Contains(string(plan.body), "pia@new") {
+		t.Errorf("%s", plan.body)
+	}
+	taken := w.do("POST", "/v1/me/email", pia.token, ask(owner.email, goodPassword)).is(202)
+	free := w.do("POST", "/v1/me/email", pia.token, ask("Pia@NEW.example", goodPassword), "Idempotency-Key", "k").is(202)
+	w.do("POST", "/v1/me/email", pia.token, ask("Pia@NEW.example", goodPassword), "Idempotency-Key", "k").is(202)
+	if string(taken.body) != string(free.body) {
+		t.Errorf("%s, %s", taken.body, free.body)
+	}
+	const at = "/v1/confirmations/"
+	w.do("GET", at+w.mailed(3, pia.id, 1), "", nil).refused(410, "invitation_replaced")
+	w.do("GET", at+w.mailed(4, pia.id, 2), "", nil).refused(404, "not_found")
+	w.do("GET", at+w.mailed(3, pia.id, 3), "", nil).refused(404, "not_found")
+	live := at + w.mailed(3, pia.id, 2)
+	for range 3 {
+		if r := w.do("GET", live, "", nil).is(200); r.text("email") != "pia@new.example" || r.text("expires_at") == "" {
+			t.Errorf("%s", r.body)
+		}
+	}
+	if w.do("GET", "/v1/me", pia.token, nil).is(200).text("email") != pia.email {
+		t.Error("it has been changed before it was confirmed")
+	}
+	if plan := w.do("POST", live, "", nil, "Roster-Dry-Run", "true").is(200); plan.text("facts.0.type") != "user.email_changed" {
+		t.Errorf("%s", plan.body)
+	}
+	done := w.do("POST", live, "", nil).is(200)
+	if done.text("id") != pia.id {
+		t.Errorf("%s", done.body)
+	}
+	w.do("POST", live, "", nil).refused(410, "invitation_used")
+	if r := w.do("GET", "/v1/me", pia.token, nil).is(200); r.text("email") != "pia@new.example" {
+		t.Errorf("%s", r.body)
+	}
+	w.do("POST", "/v1/sessions", "", ask(pia.email, goodPassword)).refused(401, "bad_credentials")
+	w.do("POST", "/v1/sessions", "", ask("pia@new.example", goodPassword)).is(201)
+	seen := []string{"Roster-Min-Position", done.header.Get("Roster-Position")}
+	if r := w.do("GET", "/v1/accounts/"+account+"/users?q=pia@new", owner.token, nil, seen...).is(200); r.count("items") != 1 || r.text("items.0.email") != "pia@new.example" {
+		t.Errorf("users: %s", r.body)
+	}
+	// The one is a member's now, the other nobody's: whoever comes by it is somebody else.
+	r := w.do("POST", "/v1/accounts/"+account+"/invitations", owner.token, map[string]any{"emails": "pia@new.example " + pia.email, "roles": []string{"viewer"}}).is(200)
+	if r.text("results.0.outcome") != "already_member" || r.text("results.1.outcome") != "invited" {
+		t.Fatalf("%s", r.body)
+	}
+	other := w.accept(account, r.text("results.1.invitation"), pia.email, "Paul", "Later")
+	if other.id == pia.id || w.do("GET", "/v1/me", other.token, nil).is(200).text("first_name") != "Paul" {
+		t.Error("whoever has the address now is who had it before")
+	}
+
+	// Two want the same address: the first who confirms has it.
+	w.do("POST", "/v1/me/email", pia.token, ask("both@new.example", goodPassword)).is(202)
+	w.do("POST", "/v1/me/email", other.token, ask("both@new.example", goodPassword)).is(202)
+	w.do("POST", at+w.mailed(3, other.id, 1), "", nil).is(200)
+	w.do("POST", at+w.mailed(3, pia.id, 3), "", nil).refused(410, "invitation_revoked")
+
+	w.do("PUT", "/v1/accounts/"+account+"/policy", owner.token, map[string]any{"change_email": false}).is(200)
+	w.do("POST", "/v1/me/email", pia.token, ask("pia@newer.example", "wrong")).refused(403, "not_permitted")
+}

@@ -30,7 +30,7 @@ func (s *server) openAPI() huma.Config {
 			Tags: []*huma.Tag{
 				{Name: "setup", Description: "The first account"}, {Name: "accounts", Description: "Customers of the portal"},
 				{Name: "invitations", Description: "Inviting people"}, {Name: "invitation links", Description: "What the link in a mail does"},
-				{Name: "password resets", Description: "Choosing a new password when the old one is forgotten"}, {Name: "sign-up", Description: "Opening an account of one's own"},
+				{Name: "password resets", Description: "Choosing a new password when the old one is forgotten"}, {Name: "confirmations", Description: "Confirming a new address"}, {Name: "sign-up", Description: "Opening an account of one's own"},
 				{Name: "users", Description: "Members of an account"}, {Name: "roles", Description: "What members may do"},
 				{Name: "policy", Description: "What applies to everybody in an account"}, {Name: "contacts", Description: "Who is told, without being a user"}, {Name: "audit", Description: "Who did what to whom"},
 				{Name: "checks", Description: "May they?"}, {Name: "sessions", Description: "Signing in and out"}, {Name: "me", Description: "One's own user"},

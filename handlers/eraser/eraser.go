@@ -79,21 +79,60 @@ func (e *Eraser) eraseUser(ctx context.Context, call handlers.Call, user events.
 	if err := e.endMemberships(ctx, call, u); err != nil {
 		return handlers.Result{}, err
 	}
-	ids, err := e.endInvitations(ctx, call, u.Address)
+	addresses, asked, err := e.addresses(ctx, u)
 	if err != nil {
 		return handlers.Result{}, err
 	}
-	r, err := e.app.Do(ctx, call, domain.EraseUser{User: user, Invitations: ids})
+	var ids []events.InvitationID
+	for _, address := range addresses {
+		ended, err := e.endInvitations(ctx, call, address)
+		if err != nil {
+			return handlers.Result{}, err
+		}
+		ids = append(ids, ended...)
+	}
+	r, err := e.app.Do(ctx, call, domain.EraseUser{User: user, Invitations: ids, Asked: asked})
 	switch {
 	case refused(err, domain.Invalid): // a member again
 		return handlers.Result{}, errOvertaken
 	case err != nil:
 		return handlers.Result{}, err
 	}
+	if u, _, err = e.app.User(ctx, user); err != nil { // which keys go is said by the fact
+		return handlers.Result{}, err
+	}
 	if err := e.forgetSecrets(ctx, u); err != nil {
 		return handlers.Result{}, err
 	}
-	return r, e.Finish(ctx, u.Key, u.AddressKey)
+	return r, e.Finish(ctx, u.Destroyed...)
+}
+
+// addresses are those that go with a user: the one that they have, those that they had and nobody has now, and of those
+// that they only wanted to have the ones that nobody has and nobody was ever invited under.
+func (e *Eraser) addresses(ctx context.Context, u domain.User) (all, asked []events.AddressID, err error) {
+	all = []events.AddressID{u.Address}
+	former, wanted := u.OtherAddresses()
+	for i, id := range slices.Concat(former, wanted) {
+		held, _, err := e.app.Address(ctx, id)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !held.User.IsZero() || held.Erased {
+			continue
+		}
+		if i < len(former) {
+			all = append(all, id)
+			continue
+		}
+		found, err := e.invitations.OfAddress(ctx, id)
+		if err != nil {
+			return nil, nil, fmt.Errorf("find the invitations to erase: %w", err)
+		}
+		if len(found) == 0 {
+			asked = append(asked, id)
+		}
+	}
+	return all, asked, nil
 }
 
 // refused says that err is a refusal with one of the codes.

@@ -66,8 +66,22 @@ func (e *Eraser) userParts(ctx context.Context, call handlers.Call, user events.
 	if last != nil {
 		return nil, lastOwner(last)
 	}
-	open, ids, err := e.invitationParts(ctx, call, u.Address)
-	return append(append(parts, open...), domain.EraseUser{User: user, Invitations: ids}), err
+	if e.invitations == nil {
+		return nil, errNoModels
+	}
+	addresses, asked, err := e.addresses(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	var ids []events.InvitationID
+	for _, address := range addresses {
+		open, some, err := e.invitationParts(ctx, call, address)
+		if err != nil {
+			return nil, err
+		}
+		parts, ids = append(parts, open...), append(ids, some...)
+	}
+	return append(parts, domain.EraseUser{User: user, Invitations: ids, Asked: asked}), nil
 }
 
 // invitationParts revoke what is open of an address's invitations.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,6 +76,9 @@ func (m *Mailer) own(ctx context.Context, r Row) (mail Mail, settled string, err
 		in.About, in.Link, in.At = compose.ResetLink, m.Links.Reset(u.ID, r.Generation), u.Reset.ExpiresAt.Std()
 	case MailAddressChanged:
 		in.About = compose.AddressChanged
+		if !slices.ContainsFunc(u.Former, func(f domain.FormerAddress) bool { return f.Address == events.AddressID(r.Subject) }) {
+			return mail, "", errBehind
+		}
 		if in.To.Email, err = m.App.FormerEmail(ctx, u, events.AddressID(r.Subject)); err != nil || in.To.Email == "" {
 			return mail, erasedIf(err == nil), err
 		}

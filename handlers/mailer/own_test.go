@@ -99,3 +99,32 @@ func TestPreferencesAndZone(t *testing.T) {
 		t.Errorf("%v", o)
 	}
 }
+
+// SPEC 4.2: the new address is asked to confirm, the old one is told of it, and told again when it has happened; an address
+// that is somebody else's is told that it was wanted, and gets no link.
+func TestMailsAboutAddresses(t *testing.T) {
+	p := open(t, nil)
+	ask := func(email string) {
+		p.Do(p.self(), domain.RequestEmailChange{User: p.Owner, Verified: p.owner().Password, To: p.Addressee(email, "", "")})
+	}
+	grace, _ := p.Join("grace@guests.example", "Grace", "Hopper")
+	defer p.run(p.mailer(nil))()
+	ask("grace@guests.example")
+	got := p.mails(2, "grace@guests.example") // her invitation has been accepted before it could be sent
+	says(t, got[0], "It belongs to your user already", "Hello Grace Hopper")
+	if strings.Contains(got[0], "/confirm/") || grace.IsZero() {
+		t.Errorf("a link for somebody else: %s", got[1])
+	}
+	ask("ada@new.example")
+	got = p.mails(4, "ada@new.example")
+	says(t, got[0], p.Confirmation(p.Owner, 2), "works once", "(UTC+00:00)")
+	if strings.Contains(got[0], "Okafor") {
+		t.Errorf("an address that may be a stranger's is told who: %s", got[0])
+	}
+	p.Do(byLink(), domain.ConfirmEmail{User: p.Owner, Generation: 2, Email: "ada@new.example"})
+	got = p.mails(5, feedtest.OwnerEmail)
+	says(t, got[0], "with another address than this one")
+	says(t, got[2], "This one no longer works there")
+	p.Do(p.self(), domain.ChangePassword{User: p.Owner, Verified: p.owner().Password, Password: newSecret()})
+	says(t, p.mails(6, "ada@new.example")[1], "Your password")
+}

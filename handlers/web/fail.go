@@ -103,6 +103,8 @@ func pageOf(r *http.Request) string {
 		return "/setup/" + token
 	case strings.HasPrefix(r.URL.Path, "/reset/"):
 		return "/reset/" + token
+	case strings.HasPrefix(r.URL.Path, "/confirm/"):
+		return "/confirm/" + token
 	}
 	return "/invitations/" + token
 }

@@ -73,6 +73,8 @@ func deadMessage(err error, back, label string) message {
 		m.Lead = "This link has expired."
 	case domain.InvitationUsed:
 		m.Lead = "This link has been used already, or is not needed any more."
+	case domain.InvitationRevoked:
+		m.Lead = "This cannot be done any more: the address belongs to somebody by now, or the accounts do not let it in."
 	}
 	return m
 }

@@ -24,6 +24,7 @@ import (
 const (
 	purposeInvitation byte = 1
 	purposeSetup      byte = 2
+	purposeConfirm    byte = 3
 	purposeReset      byte = 4
 )
 
@@ -59,7 +60,7 @@ type site struct {
 	secure  bool
 }
 
-// Mount registers the pages: "/", /sign-in, /sign-out, /forgotten, /reset/…, /invitations/…, /setup/… and /assets/…, each for all
+// Mount registers the pages: "/", /sign-in, /sign-out, /forgotten, /reset/…, /confirm/…, /invitations/…, /setup/… and /assets/…, each for all
 // verbs, so that what is not allowed is refused by a page as well.
 func Mount(mux *http.ServeMux, c Config) error {
 	public, err := url.Parse(c.PublicURL)
@@ -95,6 +96,8 @@ func Mount(mux *http.ServeMux, c Config) error {
 		"/forgotten":                   {http.MethodGet: s.forgottenPage, http.MethodPost: s.forgotten},
 		"/reset/{token}":               {http.MethodGet: s.resetPage, http.MethodPost: s.reset},
 		"/reset/":                      nil,
+		"/confirm/{token}":             {http.MethodGet: s.confirmPage, http.MethodPost: s.confirm},
+		"/confirm/":                    nil,
 		"/setup/{token}":               {http.MethodGet: s.setupPage, http.MethodPost: s.setup},
 		"/assets/roster.css":           {http.MethodGet: s.stylesheet},
 		"/invitations/":                nil,
