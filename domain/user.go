@@ -29,8 +29,8 @@ type User struct {
 	Reset                        MailedLink    // the last link to choose a new password by
 	Change                       AddressChange // the last change of address that was asked for
 	Former                       []FormerAddress
-	Asked                        []AskedAddress // those that the user has ever wanted to have, confirmed or not
-	Destroyed                    []events.KeyID // the keys that went with the user's data
+	Asked                        []AskedAddress    // those that the user has ever wanted to have, confirmed or not
+	Destroyed                    []events.KeyID    // the keys that went with the user's data
 	Replaced                     []events.SecretID // the hashes of former passwords
 
 	resets, changes []events.Time // when the last links were asked for, as many as the limit needs

@@ -27,7 +27,6 @@ func (s *server) accountRoutes() {
 		command:     true, ifMatch: true, senior: within(domain.AccountClose),
 		codes: []domain.Code{domain.NotPermitted, domain.ThresholdExceeded}}, closeAccount)
 	add(s, operation{id: "ListAccounts", method: http.MethodGet, path: "/v1/accounts", tag: "accounts", summary: "The accounts one has access to", codes: []domain.Code{codePosition}}, listAccounts)
-	add(s, operation{id: "ListMyAccounts", method: http.MethodGet, path: "/v1/me/accounts", tag: "me", summary: "The accounts one has access to", codes: []domain.Code{codePosition}}, listAccounts)
 	add(s, operation{id: "GetAccount", method: http.MethodGet, path: "/v1/accounts/{account}", tag: "accounts", summary: "An account and what one may do in it",
 		description: "Answered from the log itself, with the caller's roles and permissions there.",
 		etag:        true, whole: true, codes: []domain.Code{domain.NotPermitted, codePosition}, senior: within(domain.AccountRead)}, getAccount)

@@ -143,6 +143,7 @@ func (s *server) routes() {
 	s.sessionRoutes()
 	s.profileRoutes()
 	s.meRoutes()
+	s.myAccountRoutes()
 	s.resetRoutes()
 	s.factorRoutes()
 	s.mobileRoutes()

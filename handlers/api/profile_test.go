@@ -122,3 +122,28 @@ func TestPreferences(t *testing.T) {
 		t.Errorf("%s", r.body)
 	}
 }
+
+// SPEC 4.9 over HTTP: all accounts with access, with roles, and from where those below come.
+func TestMyAccounts(t *testing.T) {
+	w := newBareWorld(t)
+	account, owner := w.open("Acme")
+	north := w.do("POST", "/v1/accounts", owner.token, map[string]any{"name": "North", "parent": account}).is(201).text("id")
+	deep := w.do("POST", "/v1/accounts", owner.token, map[string]any{"name": "Deep", "parent": north}).is(201).text("id")
+	pia := w.member(account, owner, "viewer")
+	r := w.do("GET", "/v1/me/accounts", owner.token, nil).is(200)
+	if r.count("items") != 3 || r.text("items.0.id") != account || r.at("items.0.inherited_from") != nil || r.text("items.1.id") != deep || r.text("items.1.inherited_from") != account ||
+		r.text("items.2.id") != north || r.text("items.2.roles.0") != "owner" || r.at("more") != false {
+		t.Errorf("%s", r.body)
+	}
+	if r = w.do("GET", "/v1/me/accounts", pia.token, nil).is(200); r.count("items") != 1 || r.text("items.0.roles.0") != "viewer" {
+		t.Errorf("%s", r.body)
+	}
+	w.do("PUT", "/v1/accounts/"+account+"/users/"+pia.id+"/role", owner.token, map[string]any{"roles": []string{"manager"}, "inherit": true}).is(200)
+	if r = w.do("GET", "/v1/me/accounts", pia.token, nil).is(200); r.count("items") != 3 || r.text("items.1.roles.0") != "manager" {
+		t.Errorf("%s", r.body)
+	}
+	w.do("POST", "/v1/accounts/"+account+"/users/"+pia.id+"/suspend", owner.token, nil).is(200)
+	if r = w.do("GET", "/v1/me/accounts", pia.token, nil).is(200); r.count("items") != 0 {
+		t.Errorf("%s", r.body)
+	}
+}
