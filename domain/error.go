@@ -16,6 +16,7 @@ const (
 	BadCredentials           Code = "bad_credentials"
 	RateLimited              Code = "rate_limited"
 	NotFound                 Code = "not_found"
+	NotAvailable             Code = "not_available"
 	NotPermitted             Code = "not_permitted"
 	ExceedsOwnAccess         Code = "exceeds_own_access"
 	ModuleNotAllowed         Code = "module_not_allowed"

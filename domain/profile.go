@@ -34,6 +34,7 @@ type Definition struct {
 	Reserved       []string          `json:"reserved,omitempty" doc:"Patterns of permissions that only the roles in reserved_for ever give"`
 	ReservedFor    []string          `json:"reserved_for,omitempty"`
 	ViewOnlyEmail  bool              `json:"view_only_email,omitempty" doc:"Users do not change their own e-mail address"`
+	SignUp         bool              `json:"sign_up,omitempty" doc:"Whoever confirms an e-mail address may open a root account of their own"`
 	CodeAtSignIn   bool              `json:"code_at_sign_in,omitempty" doc:"A code by SMS is asked for at every sign-in"`
 	ContactRoles   []string          `json:"contact_roles,omitempty" doc:"What contacts can be for"`
 }

@@ -150,6 +150,7 @@ func (s *server) routes() {
 	s.passkeyRoutes()
 	s.mySessionRoutes()
 	s.emailRoutes()
+	s.signupRoutes()
 	s.setupRoutes()
 	s.portalRoutes()
 	s.roleRoutes()

@@ -51,6 +51,7 @@ type world struct {
 	operator string
 	people   int
 	pool     *pgxpool.Pool
+	vault    handlers.Vault
 	contract sync.Once
 	document object // /openapi.json
 }
@@ -138,7 +139,7 @@ func makeWorld(t *testing.T, projected bool, options []func(*api.Config)) *world
 	hasher, err := password.New(password.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 4, rand.Reader)
 	must(err)
 
-	w := &world{t: t, log: memlog.New(), keys: keys, clock: &clock{at: time.Now()}, printed: &safeBuffer{}}
+	w := &world{t: t, log: memlog.New(), keys: keys, vault: seal, clock: &clock{at: time.Now()}, printed: &safeBuffer{}}
 	logger := slog.New(slog.NewTextHandler(w.printed, nil))
 	w.app = handlers.NewApp(handlers.Config{Log: w.log, Sealer: seal, MACs: keys, Clock: w.clock.now, Build: "test", Logger: logger})
 	_, err = w.app.Start(t.Context(), keys.Fingerprint())

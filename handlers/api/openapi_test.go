@@ -34,6 +34,7 @@ func routes() []string {
 		"POST " + a + "/users/{user}/suspend", "POST " + a + "/users/{user}/reactivate", "POST " + a + "/users/{user}/revoke",
 		"GET " + a + "/audit", "GET /v1/operator/audit", "POST /v1/check",
 		"POST /v1/sessions", "DELETE /v1/sessions/current", "GET /v1/me", "PUT /v1/me/password", "PATCH /v1/me", "GET /v1/me/preferences", "PUT /v1/me/preferences",
+		"POST /v1/signup", "GET /v1/signup/{token}", "POST /v1/signup/{token}",
 		"POST /v1/me/email", "GET /v1/confirmations/{token}", "POST /v1/confirmations/{token}", "POST /v1/password-resets", "GET /v1/password-resets/{token}", "POST /v1/password-resets/{token}", "GET /v1/me/accounts", "POST /v1/me/accounts/{account}/leave",
 		"PATCH " + a, "POST " + a + "/close", "GET " + a + "/tree", "POST " + a + "/undo", "GET " + a + "/policy", "PUT " + a + "/policy",
 		"GET " + a + "/roles", "GET " + a + "/roles/{role}", "PUT " + a + "/roles/{role}", "DELETE " + a + "/roles/{role}",

@@ -128,3 +128,21 @@ func TestMailsAboutAddresses(t *testing.T) {
 	p.Do(p.self(), domain.ChangePassword{User: p.Owner, Verified: p.owner().Password, Password: newSecret()})
 	says(t, p.mails(6, "ada@new.example")[1], "Your password")
 }
+
+// SPEC 1.3: whoever wants to open an account gets a link; who has a user already is told so, and gets none.
+func TestMailsAboutSignUp(t *testing.T) {
+	p := open(t, nil)
+	d := domain.Profiles()[0]
+	d.Name, d.SignUp = "open", true
+	p.Do(p.Operator(), domain.DefineProfile{Definition: d})
+	nell := p.Addressee("nell@new.example", "", "")
+	p.Do(anonymous(), domain.RequestSignUp{To: nell})
+	p.Do(anonymous(), domain.RequestSignUp{To: p.Addressee(feedtest.OwnerEmail, "", "")})
+	defer p.run(p.mailer(nil))()
+	says(t, p.mails(2, "nell@new.example")[0], p.Signup(nell.ID, 1), "works once", "Hello,")
+	got := p.mails(2, feedtest.OwnerEmail)[0]
+	says(t, got, "You have a user there already", "Hello Ada Okafor")
+	if strings.Contains(got, "/sign-up/") {
+		t.Errorf("a link for somebody who has a user: %s", got)
+	}
+}

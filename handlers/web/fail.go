@@ -95,7 +95,7 @@ func (s *site) explain(w http.ResponseWriter, r *http.Request, err error) (statu
 func pageOf(r *http.Request) string {
 	token := url.PathEscape(r.PathValue("token"))
 	switch {
-	case token == "" && (r.URL.Path == "/sign-in" || r.URL.Path == "/forgotten"):
+	case token == "" && (r.URL.Path == "/sign-in" || r.URL.Path == "/forgotten" || r.URL.Path == "/sign-up"):
 		return r.URL.Path
 	case token == "":
 		return "/"
@@ -105,6 +105,8 @@ func pageOf(r *http.Request) string {
 		return "/reset/" + token
 	case strings.HasPrefix(r.URL.Path, "/confirm/"):
 		return "/confirm/" + token
+	case strings.HasPrefix(r.URL.Path, "/sign-up/"):
+		return "/sign-up/" + token
 	}
 	return "/invitations/" + token
 }
@@ -116,7 +118,7 @@ func statusOf(code domain.Code) int {
 		return http.StatusUnauthorized
 	case domain.RateLimited:
 		return http.StatusTooManyRequests
-	case domain.NotFound:
+	case domain.NotFound, domain.NotAvailable:
 		return http.StatusNotFound
 	case domain.NotPermitted, domain.ExceedsOwnAccess, domain.WrongRecipient, domain.SecondFactorRequired, domain.ReauthenticationRequired:
 		return http.StatusForbidden

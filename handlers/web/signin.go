@@ -33,10 +33,11 @@ type signInForm struct {
 
 // signInBody is what the sign-in page says beside its form.
 type signInBody struct {
-	Email string
-	Next  string
-	Error string
-	Retry string
+	Email  string
+	Next   string
+	Error  string
+	Retry  string
+	SignUp bool // people open accounts by themselves here
 }
 
 // startBody is what the start page shows.
@@ -108,7 +109,11 @@ func (s *site) signInPage(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
 	}
-	return s.show(w, r, http.StatusOK, "sign-in", "Sign in", who, signInBody{Next: next})
+	body := signInBody{Next: next}
+	if body.SignUp, err = s.enroll.HasSignUp(r.Context()); err != nil {
+		return err
+	}
+	return s.show(w, r, http.StatusOK, "sign-in", "Sign in", who, body)
 }
 
 func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
@@ -131,6 +136,9 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
 	case err == nil:
 		return s.startSession(w, r, before, in, body.Next)
 	case !errors.As(err, &refusal):
+		return err
+	}
+	if body.SignUp, err = s.enroll.HasSignUp(r.Context()); err != nil {
 		return err
 	}
 	status := s.refusedSignIn(w, refusal, &body.Error, &body.Retry, "The e-mail address or the password is wrong.")

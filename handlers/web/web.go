@@ -26,6 +26,7 @@ const (
 	purposeSetup      byte = 2
 	purposeConfirm    byte = 3
 	purposeReset      byte = 4
+	purposeSignup     byte = 5
 )
 
 // maxBody bounds what a form may send.
@@ -60,7 +61,7 @@ type site struct {
 	secure  bool
 }
 
-// Mount registers the pages: "/", /sign-in, /sign-out, /forgotten, /reset/…, /confirm/…, /invitations/…, /setup/… and /assets/…, each for all
+// Mount registers the pages: "/", /sign-in, /sign-out, /forgotten, /reset/…, /confirm/…, /sign-up/…, /invitations/…, /setup/… and /assets/…, each for all
 // verbs, so that what is not allowed is refused by a page as well.
 func Mount(mux *http.ServeMux, c Config) error {
 	public, err := url.Parse(c.PublicURL)
@@ -98,6 +99,9 @@ func Mount(mux *http.ServeMux, c Config) error {
 		"/reset/":                      nil,
 		"/confirm/{token}":             {http.MethodGet: s.confirmPage, http.MethodPost: s.confirm},
 		"/confirm/":                    nil,
+		"/sign-up":                     {http.MethodGet: s.signUpPage, http.MethodPost: s.askToSignUp},
+		"/sign-up/{token}":             {http.MethodGet: s.signUpLinkPage, http.MethodPost: s.signUp},
+		"/sign-up/":                    nil,
 		"/setup/{token}":               {http.MethodGet: s.setupPage, http.MethodPost: s.setup},
 		"/assets/roster.css":           {http.MethodGet: s.stylesheet},
 		"/invitations/":                nil,
