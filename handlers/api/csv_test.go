@@ -50,6 +50,11 @@ func TestInviteByCSV(t *testing.T) {
 	}
 	send("").refused(422, "invalid")
 	send("e@example.com,,,emperor").refused(422, "invalid")
+	// What is allowed in one of the accounts and not in the other is refused whole, whichever stands first.
+	other, _ := w.open("Other")
+	for _, text := range []string{"f@example.com,,,viewer,\ng@example.com,,,viewer," + other, "g@example.com,,,viewer," + other + "\nf@example.com,,,viewer,"} {
+		send("email,first_name,last_name,roles,account\n"+text).refused(404, "not_found")
+	}
 	viewer := w.member(a, ann, "viewer")
 	w.do("POST", invitations(a), viewer.token, "x,y,z,w,v,u", "Content-Type", "text/csv").refused(403, "not_permitted")
 	w.do("PUT", "/v1/accounts/"+a+"/policy", ann.token, "x", "Content-Type", "text/csv").refused(415, "unsupported_media_type")

@@ -83,6 +83,7 @@ type batch struct {
 	cmd     domain.InviteUsers
 	entries []address.Entry
 	at      []int // where each stands in the request
+	barred  error // why the request was not allowed when it came; then nobody is claimed
 }
 
 func inviteUsers(ctx context.Context, r *request, in *inviteInput) (*Reply[inviteReply], error) {
@@ -133,6 +134,9 @@ func inviteUsers(ctx context.Context, r *request, in *inviteInput) (*Reply[invit
 			if i >= len(done) && refusal != nil { // what a later part was refused; what came before it stays done
 				results[k].Outcome, results[k].Code = domain.OutcomeRefused, string(refusal.Code)
 			}
+		}
+		if i < len(done) && p.barred != nil && len(done[i].Commits) == 0 {
+			return nil, p.barred // allowed by now, or in this account alone: nothing was done before that this repeats
 		}
 		if i < len(done) {
 			if err := outcomes(p.cmd.Account, done[i], results); err != nil {
@@ -217,7 +221,7 @@ func (r *request) inviteParts(ctx context.Context, batches []*batch, n int) ([]b
 	case wrong != nil && !isRefusal(wrong):
 		return nil, wrong
 	case wrong != nil && (n == 0 || n > domain.MaxInvitees):
-		return []batch{{cmd: batches[0].cmd}}, nil
+		return []batch{{cmd: batches[0].cmd, barred: wrong}}, nil
 	case n == 0:
 		return nil, invalid("body.emails", "name at least one address")
 	case n > domain.MaxInvitees:
@@ -234,7 +238,7 @@ func (r *request) inviteParts(ctx context.Context, batches []*batch, n int) ([]b
 		}
 		for from := 0; from < len(b.entries); from += partSize {
 			to := min(from+partSize, len(b.entries))
-			part := batch{b.cmd, b.entries[from:to], b.at[from:to]}
+			part := batch{b.cmd, b.entries[from:to], b.at[from:to], wrong}
 			if people != nil {
 				part.cmd.Invitees = people[from:to]
 			}

@@ -164,11 +164,11 @@ func (p problems) of(err error) *Problem {
 		return p.ofRefusal(&domain.Error{Code: domain.NotFound})
 	case errors.Is(err, handlers.ErrIdempotency):
 		return p.make(codeIdempotency, "this Idempotency-Key has been used for a different request", FieldError{"header.Idempotency-Key", "used for a different request"})
+	case errors.Is(err, context.Canceled): // the caller has gone
+		return p.retry("given up by the caller")
 	case errors.Is(err, handlers.ErrUnknownOutcome):
 		p.logger.Warn("it is unknown whether a command was done", "err", err)
 		return p.retry("it is unknown whether this was done: send it again with the same Idempotency-Key to find out")
-	case errors.Is(err, context.Canceled): // the caller has gone
-		return p.retry("given up by the caller")
 	case errors.Is(err, handlers.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		p.logger.Warn("a part is away", "err", err)
 		return p.retry("a part that this needs is away: try again")
