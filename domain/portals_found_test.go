@@ -8,7 +8,7 @@ import (
 	"roster/events"
 )
 
-// These were found by TestPortals, each the shortest way to it.
+// What was wrong in the rules when TestPortals was written, each the shortest way to it.
 
 func below(id, parent events.AccountID) []past {
 	return history(openedIn(id, parent), on(events.Tree(), events.TreeOpened{Account: id, Parent: parent}))
