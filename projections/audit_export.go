@@ -7,6 +7,9 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
+
+	"roster/events"
 )
 
 // ExportAudit hands fn every entry asked for, oldest first, up to those there are when it gets there. It holds a
@@ -37,8 +40,15 @@ func AuditNDJSON(w io.Writer) func(AuditEntry) error {
 	return func(e AuditEntry) error { return enc.Encode(e) }
 }
 
-// AuditCSV writes the header row, and answers what writes an entry as a row, as WriteCSVRow does.
-func AuditCSV(w io.Writer) (func(AuditEntry) error, error) {
+// AuditCSV writes the header row, and answers what writes an entry as a row, as WriteCSVRow does. Times are in the zone,
+// with the offset written (SPEC 4.8); nil is UTC.
+func AuditCSV(w io.Writer, zone *time.Location) (func(AuditEntry) error, error) {
+	at := func(t events.Time) string {
+		if zone == nil {
+			return t.String()
+		}
+		return t.Std().In(zone).Format("2006-01-02T15:04:05.000000Z07:00")
+	}
 	err := WriteCSVRow(w, "position", "index", "time", "account", "action", "outcome", "code",
 		"actor_type", "actor_id", "actor_name", "on_behalf_of_type", "on_behalf_of_id", "on_behalf_of_name",
 		"target_type", "target_id", "target_name", "ip", "device", "before", "after", "reason", "command_id")
@@ -54,7 +64,7 @@ func AuditCSV(w io.Writer) (func(AuditEntry) error, error) {
 		if e.Target != nil {
 			target = *e.Target
 		}
-		return WriteCSVRow(w, strconv.FormatUint(e.Position, 10), strconv.Itoa(e.Index), e.Time.String(), account, e.Action,
+		return WriteCSVRow(w, strconv.FormatUint(e.Position, 10), strconv.Itoa(e.Index), at(e.Time), account, e.Action,
 			e.Outcome, e.Code, e.Actor.Type, e.Actor.ID, e.Actor.Name, behalf.Type, behalf.ID, behalf.Name,
 			target.Type, target.ID, target.Name, e.IP, e.Device, string(e.Before), string(e.After), e.Reason, e.CommandID.String())
 	}, err

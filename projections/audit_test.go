@@ -73,7 +73,7 @@ func TestCSV(t *testing.T) {
 func TestAuditCSV(t *testing.T) {
 	account := events.AccountID(testID("acme"))
 	var b bytes.Buffer
-	write, err := AuditCSV(&b)
+	write, err := AuditCSV(&b, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

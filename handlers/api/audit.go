@@ -12,6 +12,7 @@ import (
 
 	"roster/domain"
 	"roster/events"
+	"roster/handlers/locale"
 	"roster/projections"
 )
 
@@ -188,8 +189,11 @@ func (r *request) rows(out *lazy, query projections.AuditQuery) error {
 	}
 	write := projections.AuditNDJSON(out)
 	if r.produces == typeCSV {
-		var err error
-		if write, err = projections.AuditCSV(out); err != nil {
+		zone, err := r.zone()
+		if err != nil {
+			return err
+		}
+		if write, err = projections.AuditCSV(out, zone); err != nil {
 			return err
 		}
 	}
@@ -197,6 +201,12 @@ func (r *request) rows(out *lazy, query projections.AuditQuery) error {
 		return err
 	}
 	return out.begin()
+}
+
+// zone is the time zone of whoever asks, nil where they have none.
+func (r *request) zone() (*time.Location, error) {
+	profile, _, err := r.App.Person(r.ctx, r.principal.User)
+	return locale.Location(profile.TimeZone), err
 }
 
 // lazy begins an answer when the first entry is there: what fails before that can still be a problem document. The

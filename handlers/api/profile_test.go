@@ -1,9 +1,13 @@
 package api_test
 
 import (
+	"encoding/csv"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // SPEC 4.1: one's own profile is one's own: it is shown, changed in part, with a version, and in the form that it is
@@ -145,5 +149,46 @@ func TestMyAccounts(t *testing.T) {
 	w.do("POST", "/v1/accounts/"+account+"/users/"+pia.id+"/suspend", owner.token, nil).is(200)
 	if r = w.do("GET", "/v1/me/accounts", pia.token, nil).is(200); r.count("items") != 0 {
 		t.Errorf("%s", r.body)
+	}
+}
+
+// SPEC 4.8: times in a table that is exported are in the zone of whoever exports it, with the offset; in UTC where they have
+// none.
+func TestExportsAreInOnesOwnZone(t *testing.T) {
+	w := newWorld(t)
+	account, owner := w.open("Acme")
+	export := func(headers ...string) (times []time.Time, text string) {
+		r := w.do("GET", "/v1/accounts/"+account+"/audit", owner.token, nil, append([]string{"Accept", "text/csv"}, headers...)...).is(200)
+		rows, err := csv.NewReader(strings.NewReader(string(r.body))).ReadAll()
+		if err != nil || len(rows) < 4 {
+			t.Fatalf("%v: %s", err, r.body)
+		}
+		for _, row := range rows[1:4] {
+			at, err := time.Parse(time.RFC3339Nano, row[slices.Index(rows[0], "time")])
+			if err != nil {
+				t.Fatal(err)
+			}
+			times = append(times, at)
+			text += row[slices.Index(rows[0], "time")] + " "
+		}
+		return times, text
+	}
+	utc, text := export()
+	if strings.Count(text, "Z ") != 3 {
+		t.Errorf("without a zone: %s", text)
+	}
+	w.do("PATCH", "/v1/me", owner.token, map[string]any{"time_zone": "Asia/Kathmandu"}).is(200)
+	own, text := export()
+	if strings.Count(text, "+05:45 ") != 3 {
+		t.Errorf("in one's own: %s", text)
+	}
+	for i := range own {
+		if !own[i].Equal(utc[i]) {
+			t.Errorf("%s and %s are not the same moment", own[i], utc[i])
+		}
+	}
+	r := w.do("GET", "/v1/operator/audit", w.operator, nil, "Accept", "text/csv").is(200)
+	if strings.Contains(string(r.body), "+05:45") {
+		t.Error("the operator has no zone")
 	}
 }

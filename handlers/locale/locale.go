@@ -34,6 +34,16 @@ func Zone(s string) (string, error) {
 	return s, nil
 }
 
+// Location is the time zone of a name that Zone has answered; nil where somebody has none, or where it has been taken out of
+// the database since.
+func Location(name string) *time.Location {
+	zone, err := time.LoadLocation(name)
+	if name == "" || err != nil {
+		return nil
+	}
+	return zone
+}
+
 // Tag answers a language tag in its canonical form.
 func Tag(s string) (string, error) {
 	tag, err := language.Parse(s)
