@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/bits-and-blooms/bloom/v3"
 	zxcvbn "github.com/ccojocar/zxcvbn-go"
@@ -17,6 +18,9 @@ import (
 //
 //go:embed common.bloom
 var commonWords []byte
+
+// minCommon is the shortest password that is looked at: a shorter one is refused by every policy, for its length.
+const minCommon = 8
 
 // maxGuessed is how much of a password is looked at for patterns: the work grows with its square and more.
 const maxGuessed = 64
@@ -36,7 +40,7 @@ func folded(password string) string { return strings.ToLower(norm.NFKC.String(pa
 // Common says that a password is on the list of common ones, or so close to words, dates, rows of keys and the like that
 // it is guessed at once, whatever characters it has. It asks nobody outside (SPEC 4.3).
 func (h *Hasher) Common(password string) bool {
-	if len(password) > MaxLength {
+	if len(password) > MaxLength || utf8.RuneCountInString(password) < minCommon {
 		return false
 	}
 	if h.common.TestString(folded(password)) {

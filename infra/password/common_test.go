@@ -81,20 +81,20 @@ func TestCommon(t *testing.T) {
 			t.Errorf("%q is not known as common", p)
 		}
 	}
-	for _, p := range []string{"Tr0ub4dor & three", "Correct-horse-7", "correct horse battery staple", "Demo-q3kd7yxa7", "Bücher-Wurm-9 im Regal", strings.Repeat("x", 5000)} {
+	for _, p := range []string{"Tr0ub4dor & three", "Correct-horse-7", "correct horse battery staple", "Demo-q3kd7yxa7", "short", "pass", "Bücher-Wurm-9 im Regal", strings.Repeat("x", 5000)} {
 		if h.Common(p) {
 			t.Errorf("%q is taken for a common one", p)
 		}
 	}
 	random := 0
-	for range 5000 {
+	for range 1000 {
 		var b [12]byte
 		_, _ = rand.Read(b[:])
 		if h.Common(fmt.Sprintf("%x", b)) {
 			random++
 		}
 	}
-	if random > 10 {
-		t.Errorf("%d of 5000 random passwords are taken for common ones", random)
+	if random > 3 {
+		t.Errorf("%d of 1000 random passwords are taken for common ones", random)
 	}
 }
