@@ -21,17 +21,18 @@ func factorMails() map[string]Kind {
 	return map[string]Kind{"factor.verified": MailFactorAdded, "factor.removed": MailFactorRemoved, "factor.reset": MailFactorReset, "recovery_codes.issued": MailRecoveryCodes}
 }
 
-// onUser are the mails that an event about a user calls for; ok is false for an event of an account.
+// onUser are the mails that an event about a user's factors calls for; ok is false for any other event.
 func (m *Mailer) onUser(attributes map[string]string) (rows []Row, ok bool, err error) {
-	_, text, ok := strings.Cut(attributes["source"], "/users/")
+	mail, ok := factorMails()[nameOf(attributes["type"])]
 	if !ok {
 		return nil, false, nil
 	}
+	_, text, _ := strings.Cut(attributes["source"], "/users/")
 	var user events.UserID
 	if err := user.UnmarshalText([]byte(text)); err != nil {
 		return nil, true, err
 	}
-	r := Row{Event: attributes["id"], Subject: user.Any(), Since: m.now(), Mail: factorMails()[nameOf(attributes["type"])]}
+	r := Row{Event: attributes["id"], Subject: user.Any(), Since: m.now(), Mail: mail}
 	return r.to(user.Any()), true, nil
 }
 
