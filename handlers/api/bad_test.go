@@ -256,6 +256,14 @@ func TestUnknownPathsVerbsAndTypes(t *testing.T) {
 	}
 	w.do("POST", at+"/invitations", owner.token, body, "Roster-Dry-Run", "yes").refused(400, "malformed")
 	w.do("GET", at, owner.token, nil, "Roster-Dry-Run", "true").refused(404, "not_available")
+	// What has no dry run says so, and does nothing (SPEC 3.11).
+	sent := w.do("POST", at+"/invitations", owner.token, map[string]any{"emails": "dry@example.com", "roles": []string{"viewer"}}).is(200)
+	link := "/v1/invitations/" + w.link(account, sent.text("results.0.invitation"), 1)
+	for _, c := range [][2]string{{"POST", link + "/accept"}, {"POST", link + "/decline"}, {"POST", link + "/ask"}, {"DELETE", "/v1/sessions/current"}, {"POST", "/v1/setup/x"}} {
+		w.do(c[0], c[1], owner.token, nil, "Roster-Dry-Run", "true").refused(404, "not_available")
+	}
+	w.do("GET", link, "", nil).is(200)
+	w.do("GET", "/v1/me", owner.token, nil).is(200)
 	w.do("POST", at+"/invitations", owner.token, body, "Roster-On-Behalf-Of", owner.id).refused(403, "not_permitted")
 	w.do("POST", at+"/invitations", w.operator, body, "Roster-On-Behalf-Of", "nobody").refused(400, "malformed")
 	w.do("POST", at+"/invitations", w.operator, body, "Roster-On-Behalf-Of", account).refused(404, "not_found")

@@ -16,13 +16,13 @@ func (s *server) linkRoutes() {
 	add(s, operation{id: "LookAtInvitation", method: http.MethodGet, path: at, tag: "invitation links", summary: "What a link is about",
 		description: "Consumes nothing. A dead link says which kind of dead it is and whom to ask.", auth: anybody, codes: append(dead, codePosition)}, lookAtInvitation)
 	add(s, operation{id: "AcceptInvitation", method: http.MethodPost, path: at + "/accept", tag: "invitation links", summary: "Accept",
-		description: "As a new person with names and password, or as the user who is signed in. It never signs in.", auth: anybody, command: true, senior: liveLink,
+		description: "As a new person with names and password, or as the user who is signed in. It never signs in.", auth: anybody, command: true, noDryRun: true, senior: liveLink,
 		codes: append(dead, domain.SignInRequired, domain.WrongRecipient, domain.PasswordRules, domain.AlreadyMember)}, acceptInvitation)
 	add(s, operation{id: "DeclineInvitation", method: http.MethodPost, path: at + "/decline", tag: "invitation links", summary: "Decline",
-		auth: anybody, command: true, codes: dead}, declineInvitation)
+		auth: anybody, command: true, noDryRun: true, codes: dead}, declineInvitation)
 	add(s, operation{id: "AskForInvitation", method: http.MethodPost, path: at + "/ask", tag: "invitation links", summary: "Ask for a new link",
 		description: "By whoever holds a link that no longer works, of any generation. Whoever invited is told, at most once a day; where they are not there any more, the account's owners are.",
-		auth:        anybody, command: true, codes: []domain.Code{domain.InvitationUsed}}, askForInvitation)
+		auth:        anybody, command: true, noDryRun: true, codes: []domain.Code{domain.InvitationUsed}}, askForInvitation)
 }
 
 // TokenParam is the token of a link.

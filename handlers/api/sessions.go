@@ -18,7 +18,7 @@ func (s *server) sessionRoutes() {
 		status:      http.StatusCreated, auth: nobody, codes: []domain.Code{domain.BadCredentials, domain.RateLimited, domain.NotPermitted}}, secondFactor)
 	s.describeChallenge("/v1/sessions")
 	add(s, operation{id: "SignOut", method: http.MethodDelete, path: "/v1/sessions/current", tag: "sessions", summary: "Sign out",
-		command: true}, signOut)
+		command: true, noDryRun: true}, signOut)
 }
 
 type signInInput struct{ Body signInBody }

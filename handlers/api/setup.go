@@ -13,7 +13,7 @@ func (s *server) setupRoutes() {
 		auth: anybody, codes: []domain.Code{domain.InvitationUsed, codePosition}}, lookAtSetup)
 	add(s, operation{id: "SetUp", method: http.MethodPost, path: "/v1/setup/{token}", tag: "setup", summary: "Make the first account and its owner",
 		description: "By the one link that the first start prints. It does not sign in.",
-		status:      http.StatusCreated, auth: anybody, command: true, senior: unusedSetup, codes: []domain.Code{domain.InvitationUsed, domain.PasswordRules}}, setUp)
+		status:      http.StatusCreated, auth: anybody, command: true, noDryRun: true, senior: unusedSetup, codes: []domain.Code{domain.InvitationUsed, domain.PasswordRules}}, setUp)
 }
 
 func (r *request) setupLink(token string) error {
