@@ -256,11 +256,28 @@ func TestUnknownPathsVerbsAndTypes(t *testing.T) {
 	}
 	w.do("POST", at+"/invitations", owner.token, body, "Roster-Dry-Run", "yes").refused(400, "malformed")
 	w.do("GET", at, owner.token, nil, "Roster-Dry-Run", "true").refused(404, "not_available")
-	// What has no dry run says so, and does nothing (SPEC 3.11).
+	// A dry run of what a link does, and of signing out, does nothing either (SPEC 3.11).
 	sent := w.do("POST", at+"/invitations", owner.token, map[string]any{"emails": "dry@example.com", "roles": []string{"viewer"}}).is(200)
 	link := "/v1/invitations/" + w.link(account, sent.text("results.0.invitation"), 1)
-	for _, c := range [][2]string{{"POST", link + "/accept"}, {"POST", link + "/decline"}, {"POST", link + "/ask"}, {"DELETE", "/v1/sessions/current"}, {"POST", "/v1/setup/x"}} {
-		w.do(c[0], c[1], owner.token, nil, "Roster-Dry-Run", "true").refused(404, "not_available")
+	before := w.last()
+	for _, c := range []struct {
+		method, path, token string
+		ask                 any
+		fact                string
+	}{
+		{"POST", link + "/accept", "", map[string]any{"first_name": "Dry", "last_name": "Run", "password": goodPassword}, "invitation.accepted"},
+		{"POST", link + "/decline", "", nil, "invitation.declined"},
+		{"DELETE", "/v1/sessions/current", owner.token, nil, "session.ended"},
+	} {
+		if got := w.do(c.method, c.path, c.token, c.ask, "Roster-Dry-Run", "true").is(200); got.at("dry_run") != true || !strings.Contains(string(got.body), c.fact) {
+			t.Errorf("%s: %s", c.path, got.body)
+		}
+	}
+	w.do("POST", link+"/accept", "", map[string]any{"first_name": "Dry", "last_name": "Run", "password": "short"}, "Roster-Dry-Run", "true").refused(422, "password_rules")
+	w.do("POST", link+"/accept", owner.token, nil, "Roster-Dry-Run", "true").refused(403, "wrong_recipient")
+	w.do("POST", link+"/ask", "", nil, "Roster-Dry-Run", "true").refused(422, "invalid") // it still works
+	if after := w.last(); after != before {
+		t.Errorf("SPEC 3.11: dry runs wrote from position %v to %v", before, after)
 	}
 	w.do("GET", link, "", nil).is(200)
 	w.do("GET", "/v1/me", owner.token, nil).is(200)

@@ -18,6 +18,10 @@ func TestMainJob(t *testing.T) {
 	token := links{w.keys}.Mint(2, [16]byte{}, [16]byte{1}, 1)
 	w.do("GET", "/v1/setup/"+token, "", nil).is(200)
 	owner := map[string]any{"email": "Ann@Example.com", "first_name": "Ann", "last_name": "Lee", "password": goodPassword}
+	before := w.last()
+	if dry := w.do("POST", "/v1/setup/"+token, "", map[string]any{"account": map[string]any{"name": "Acme"}, "owner": owner}, "Roster-Dry-Run", "true").is(200); dry.text("facts.0.type") == "" || w.last() != before {
+		t.Errorf("SPEC 3.11: %s", dry.body)
+	}
 	set := w.do("POST", "/v1/setup/"+token, "", map[string]any{"account": map[string]any{"name": "Acme"}, "owner": owner}).is(201)
 	w.do("POST", "/v1/setup/"+token, "", map[string]any{"account": map[string]any{"name": "Acme"}, "owner": owner}).refused(410, "invitation_used")
 	w.do("GET", "/v1/setup/"+token, "", nil).refused(410, "invitation_used")

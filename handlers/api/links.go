@@ -16,13 +16,13 @@ func (s *server) linkRoutes() {
 	add(s, operation{id: "LookAtInvitation", method: http.MethodGet, path: at, tag: "invitation links", summary: "What a link is about",
 		description: "Consumes nothing. A dead link says which kind of dead it is and whom to ask.", auth: anybody, codes: append(dead, codePosition)}, lookAtInvitation)
 	add(s, operation{id: "AcceptInvitation", method: http.MethodPost, path: at + "/accept", tag: "invitation links", summary: "Accept",
-		description: "As a new person with names and password, or as the user who is signed in. It never signs in.", auth: anybody, command: true, noDryRun: true, senior: liveLink,
+		description: "As a new person with names and password, or as the user who is signed in. It never signs in.", auth: anybody, command: true, senior: liveLink,
 		codes: append(dead, domain.SignInRequired, domain.WrongRecipient, domain.PasswordRules, domain.AlreadyMember)}, acceptInvitation)
 	add(s, operation{id: "DeclineInvitation", method: http.MethodPost, path: at + "/decline", tag: "invitation links", summary: "Decline",
-		auth: anybody, command: true, noDryRun: true, codes: dead}, declineInvitation)
+		auth: anybody, command: true, codes: dead}, declineInvitation)
 	add(s, operation{id: "AskForInvitation", method: http.MethodPost, path: at + "/ask", tag: "invitation links", summary: "Ask for a new link",
 		description: "By whoever holds a link that no longer works, of any generation. Whoever invited is told, at most once a day; where they are not there any more, the account's owners are.",
-		auth:        anybody, command: true, noDryRun: true, codes: []domain.Code{domain.InvitationUsed}}, askForInvitation)
+		auth:        anybody, command: true, codes: []domain.Code{domain.InvitationUsed}}, askForInvitation)
 }
 
 // TokenParam is the token of a link.
@@ -145,6 +145,13 @@ func acceptInvitation(ctx context.Context, r *request, in *acceptInput) (*Reply[
 	if in.Body != nil {
 		who = enroll.Newcomer{First: in.Body.FirstName, Last: in.Body.LastName, Password: in.Body.Password}
 	}
+	if r.dryRun {
+		call, cmd, err := r.enroll.PlanAccept(ctx, r.call, l, who)
+		if err != nil {
+			return nil, r.dead(l, err)
+		}
+		return nil, r.dead(l, r.planBy(call, cmd))
+	}
 	done, err := r.enroll.Accept(ctx, r.call, l, who)
 	if err != nil {
 		return nil, r.dead(l, err)
@@ -191,6 +198,9 @@ func declineInvitation(ctx context.Context, r *request, in *TokenParam) (*Reply[
 	if err != nil {
 		return nil, err
 	}
+	if r.dryRun {
+		return nil, r.dead(l, r.planBy(r.enroll.By(r.call, l), domain.DeclineInvitation{Account: l.Account, Invitation: l.Invitation, Generation: l.Generation}))
+	}
 	done, err := r.enroll.Decline(ctx, r.call, l)
 	if err != nil {
 		return nil, r.dead(l, err)
@@ -208,6 +218,9 @@ func askForInvitation(ctx context.Context, r *request, in *TokenParam) (*Reply[a
 	l, err := r.link(in.Token)
 	if err != nil {
 		return nil, err
+	}
+	if r.dryRun {
+		return nil, r.dead(l, r.planBy(r.enroll.By(r.call, l), domain.AskForLink{Account: l.Account, Invitation: l.Invitation, Generation: l.Generation}))
 	}
 	done, err := r.enroll.Ask(ctx, r.call, l)
 	if err != nil {

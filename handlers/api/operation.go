@@ -36,7 +36,6 @@ type operation struct {
 	auth        auth
 	status      int // of success; 200 if it is 0
 	command     bool
-	noDryRun    bool // of a command: its question is the link, or there is nothing to weigh
 	ifMatch     bool
 	etag        bool
 	whole       bool   // never 304: more than the version tells may have changed, such as a sign-in or the caller's access
@@ -122,7 +121,7 @@ func add[I, O any](s *server, op operation, handle func(context.Context, *reques
 		problem.headers(r.w.Header())
 		return nil, problem
 	})
-	if op.command && !op.noDryRun {
+	if op.command {
 		s.describeDryRun(&op)
 	}
 }
@@ -162,9 +161,7 @@ func (s *server) describe(op *operation, h *huma.Operation) {
 	answers := map[string]*huma.Param{}
 	if op.command {
 		header("Idempotency-Key", "1 to 255 visible ASCII characters. Sent again with the same key, the command is done once; members and invitations are then answered as they are now.", text)
-		if !op.noDryRun {
-			header("Roster-Dry-Run", "true: say what this would do, and do nothing. Answers 200 with dry_run, facts, outcomes, mails, owners_left, and the token to confirm it with.", &huma.Schema{Type: "string", Enum: []any{"true", "false"}})
-		}
+		header("Roster-Dry-Run", "true: say what this would do, and do nothing. Answers 200 with dry_run, facts, outcomes, mails, owners_left, and the token to confirm it with.", &huma.Schema{Type: "string", Enum: []any{"true", "false"}})
 		answers["Roster-Position"] = &huma.Param{Description: "The position up to which the log holds what this did", Schema: number}
 	}
 	if op.ifMatch {

@@ -59,6 +59,12 @@ func (r *request) doParts(parts ...domain.Command) ([]handlers.Result, error) {
 	return results, err
 }
 
+// planBy says what a command would do that somebody else decides on than who is signed in, such as who holds a link.
+func (r *request) planBy(call handlers.Call, cmd domain.Command) error {
+	r.call = call
+	return r.plan([]domain.Command{cmd})
+}
+
 func (r *request) plan(parts []domain.Command) error {
 	plan, err := r.App.Plan(r.ctx, r.call, parts...)
 	if err != nil {

@@ -111,8 +111,6 @@ func (r *request) readHeaders() error {
 	}
 	switch dry := r.r.Header.Values("Roster-Dry-Run"); {
 	case len(dry) == 0 || len(dry) == 1 && dry[0] == "false":
-	case len(dry) == 1 && dry[0] == "true" && r.op.noDryRun:
-		return &domain.Error{Code: codeNotAvailable, Detail: "there is no dry run of this: nothing was done"}
 	case len(dry) == 1 && dry[0] == "true" && r.op.command:
 		r.dryRun = true
 	case len(dry) == 1 && dry[0] == "true":

@@ -18,7 +18,7 @@ func (s *server) sessionRoutes() {
 		status:      http.StatusCreated, auth: nobody, codes: []domain.Code{domain.BadCredentials, domain.RateLimited, domain.NotPermitted}}, secondFactor)
 	s.describeChallenge("/v1/sessions")
 	add(s, operation{id: "SignOut", method: http.MethodDelete, path: "/v1/sessions/current", tag: "sessions", summary: "Sign out",
-		command: true, noDryRun: true}, signOut)
+		command: true}, signOut)
 }
 
 type signInInput struct{ Body signInBody }
@@ -74,6 +74,9 @@ func (r *request) self() (events.UserID, error) {
 func signOut(ctx context.Context, r *request, _ *struct{}) (*Reply[signedOutBody], error) {
 	if _, err := r.self(); err != nil {
 		return nil, err
+	}
+	if r.dryRun {
+		return nil, r.plan([]domain.Command{domain.EndSession{User: r.principal.Actor.User(), Session: r.principal.Actor.Session}})
 	}
 	done, err := r.Access.SignOut(ctx, r.call)
 	if err != nil {

@@ -13,7 +13,7 @@ func (s *server) setupRoutes() {
 		auth: anybody, codes: []domain.Code{domain.InvitationUsed, codePosition}}, lookAtSetup)
 	add(s, operation{id: "SetUp", method: http.MethodPost, path: "/v1/setup/{token}", tag: "setup", summary: "Make the first account and its owner",
 		description: "By the one link that the first start prints. It does not sign in.",
-		status:      http.StatusCreated, auth: anybody, command: true, noDryRun: true, senior: unusedSetup, codes: []domain.Code{domain.InvitationUsed, domain.PasswordRules}}, setUp)
+		status:      http.StatusCreated, auth: anybody, command: true, senior: unusedSetup, codes: []domain.Code{domain.InvitationUsed, domain.PasswordRules}}, setUp)
 }
 
 func (r *request) setupLink(token string) error {
@@ -86,8 +86,16 @@ func setUp(ctx context.Context, r *request, in *setUpInput) (*Reply[setUpReply],
 		return nil, err
 	}
 	b := in.Body
-	done, err := r.enroll.SetUp(ctx, r.call, enroll.First{AccountName: b.Account.Name, Email: b.Owner.Email,
-		Owner: enroll.Newcomer{First: b.Owner.FirstName, Last: b.Owner.LastName, Password: b.Owner.Password}})
+	first := enroll.First{AccountName: b.Account.Name, Email: b.Owner.Email,
+		Owner: enroll.Newcomer{First: b.Owner.FirstName, Last: b.Owner.LastName, Password: b.Owner.Password}}
+	if r.dryRun {
+		call, cmd, err := r.enroll.PlanSetUp(ctx, r.call, first)
+		if err != nil {
+			return nil, err
+		}
+		return nil, r.planBy(call, cmd)
+	}
+	done, err := r.enroll.SetUp(ctx, r.call, first)
 	if err != nil {
 		return nil, err
 	}

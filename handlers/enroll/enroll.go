@@ -62,7 +62,7 @@ type Into struct {
 // filled all the same, so that a page can say whom to ask. A link to nothing is not_found with an empty View.
 func (e *Enroll) Look(ctx context.Context, call handlers.Call, l Link) (View, error) {
 	var looked domain.LookedAt
-	dead := e.App.Ask(ctx, e.by(call, l), domain.LookAtInvitation{Account: l.Account, Invitation: l.Invitation, Generation: l.Generation, Into: &looked})
+	dead := e.App.Ask(ctx, e.By(call, l), domain.LookAtInvitation{Account: l.Account, Invitation: l.Invitation, Generation: l.Generation, Into: &looked})
 	var refusal *domain.Error
 	if dead != nil && (!errors.As(dead, &refusal) || refusal.Code == domain.NotFound) {
 		return View{}, dead
@@ -109,8 +109,8 @@ func rolesOf(grants []events.Grant) []string {
 	return roles
 }
 
-// by is the call by whoever is signed in, or else by whoever holds the link.
-func (e *Enroll) by(call handlers.Call, l Link) handlers.Call {
+// By is the call by whoever is signed in, or else by whoever holds the link.
+func (e *Enroll) By(call handlers.Call, l Link) handlers.Call {
 	if call.Actor.User().IsZero() {
 		call.Actor = l.Actor()
 	}
@@ -166,35 +166,55 @@ type Result struct {
 // new user, which n is for. It never signs in. Nothing is hashed or kept for a link that is dead, and whatever is
 // wrong with names and password is said at once, the fields as in the API ("body.first_name").
 func (e *Enroll) Accept(ctx context.Context, call handlers.Call, l Link, n Newcomer) (Result, error) {
-	call = e.by(call, l)
-	cmd := domain.AcceptInvitation{Account: l.Account, Invitation: l.Invitation, Generation: l.Generation}
-	if call.Actor.User().IsZero() {
-		name := events.PersonName{First: n.First, Last: n.Last}
-		trial := cmd
-		trial.New = &domain.NewUser{ID: nobody(), Name: name}
-		wrong := e.App.Ask(ctx, call, trial)
-		if wrong == nil || isInvalid(wrong) {
-			rules, email, err := e.rules(ctx, l)
-			if err != nil {
-				return Result{}, err
-			}
-			if err := together(wrong, e.checkPassword("body.", n, email, rules)); err != nil {
-				return Result{}, err
-			}
-			if cmd.New, cmd.To, err = e.newcomer(ctx, l, name, n.Password); err != nil {
-				return Result{}, err
-			}
+	call, cmd, err := e.PlanAccept(ctx, call, l, n)
+	var refusal *domain.Error
+	if err != nil && (cmd.New != nil || !errors.As(err, &refusal)) {
+		return Result{}, err
+	}
+	newcomer := call.Actor.User().IsZero()
+	switch {
+	case err != nil:
+		cmd.New = nil // any other refusal is left to the command itself: under its idempotency key it may have been done already
+	case newcomer:
+		user, err := e.Access.NewUser(ctx, cmd.New.Name, n.Password)
+		if err != nil {
+			return Result{}, err
 		}
-		// Any other refusal is left to the command itself: under its idempotency key it may have been done already.
+		cmd.New = &user
 	}
 	r, err := e.App.Do(ctx, call, cmd)
-	if cmd.New == nil && call.Actor.User().IsZero() && isInvalid(err) {
+	if cmd.New == nil && newcomer && isInvalid(err) {
 		return e.Accept(ctx, call, l, n) // sent again since it was asked for: now it is alive, and a newcomer's
 	}
 	if err != nil {
 		return Result{}, err
 	}
 	return Result{Account: l.Account, User: accepted(r), Result: r}, nil
+}
+
+// PlanAccept is the command that Accept would come to, with a new user who is none yet, by whom, and what is wrong with
+// it. There is no new user in it where that is something that stands in the way before.
+func (e *Enroll) PlanAccept(ctx context.Context, call handlers.Call, l Link, n Newcomer) (handlers.Call, domain.AcceptInvitation, error) {
+	call = e.By(call, l)
+	cmd := domain.AcceptInvitation{Account: l.Account, Invitation: l.Invitation, Generation: l.Generation}
+	if !call.Actor.User().IsZero() {
+		return call, cmd, nil
+	}
+	trial := cmd
+	trial.New = &domain.NewUser{ID: nobody(), Password: nobody(), Name: events.PersonName{First: n.First, Last: n.Last}}
+	wrong := e.App.Ask(ctx, call, trial)
+	if wrong != nil && !isInvalid(wrong) {
+		return call, cmd, wrong
+	}
+	rules, email, err := e.rules(ctx, l)
+	if err != nil {
+		return call, cmd, err
+	}
+	if err := together(wrong, e.checkPassword("body.", n, email, rules)); err != nil {
+		return call, trial, err
+	}
+	trial.To, err = e.addressee(ctx, l)
+	return call, trial, err
 }
 
 // rules are those of the accounts that the invitation is for, the strictest of each (SPEC 1.4), with the invitee's
@@ -213,25 +233,21 @@ func (e *Enroll) rules(ctx context.Context, l Link) (events.PasswordRule, string
 // say.
 func nobody() [16]byte { return [16]byte{15: 1} }
 
-// newcomer makes the new user's entries in the vault and reads the address that was invited.
-func (e *Enroll) newcomer(ctx context.Context, l Link, name events.PersonName, password string) (*domain.NewUser, domain.Addressee, error) {
+// addressee reads the address that was invited.
+func (e *Enroll) addressee(ctx context.Context, l Link) (domain.Addressee, error) {
 	a, _, err := e.App.Account(ctx, l.Account)
 	if err != nil {
-		return nil, domain.Addressee{}, err
+		return domain.Addressee{}, err
 	}
 	i, _ := a.Invitation(l.Invitation)
 	invitee, err := e.invitee(ctx, l.Account, i)
 	if err != nil {
-		return nil, domain.Addressee{}, err
+		return domain.Addressee{}, err
 	}
 	if invitee.Email == "" {
-		return nil, domain.Addressee{}, &domain.Error{Code: domain.InvitationRevoked, Detail: "this invitation has been revoked"}
+		return domain.Addressee{}, &domain.Error{Code: domain.InvitationRevoked, Detail: "this invitation has been revoked"}
 	}
-	user, err := e.Access.NewUser(ctx, name, password)
-	if err != nil {
-		return nil, domain.Addressee{}, err
-	}
-	return &user, domain.Addressee{ID: i.Address, Key: i.Invitee.Box.K, Email: invitee.Email}, nil
+	return domain.Addressee{ID: i.Address, Key: i.Invitee.Box.K, Email: invitee.Email}, nil
 }
 
 // accepted is who accepted.
@@ -248,13 +264,13 @@ func accepted(r handlers.Result) events.UserID {
 
 // Decline is the invitee's no, by whoever holds the link.
 func (e *Enroll) Decline(ctx context.Context, call handlers.Call, l Link) (handlers.Result, error) {
-	return e.App.Do(ctx, e.by(call, l), domain.DeclineInvitation{Account: l.Account, Invitation: l.Invitation, Generation: l.Generation})
+	return e.App.Do(ctx, e.By(call, l), domain.DeclineInvitation{Account: l.Account, Invitation: l.Invitation, Generation: l.Generation})
 }
 
 // Ask tells whoever invited, or who else may, that a new link is asked for, by whoever holds a dead one. Whom it was
 // told is not answered.
 func (e *Enroll) Ask(ctx context.Context, call handlers.Call, l Link) (handlers.Result, error) {
-	return e.App.Do(ctx, e.by(call, l), domain.AskForLink{Account: l.Account, Invitation: l.Invitation, Generation: l.Generation})
+	return e.App.Do(ctx, e.By(call, l), domain.AskForLink{Account: l.Account, Invitation: l.Invitation, Generation: l.Generation})
 }
 
 // First is what the first account and its owner are made of.
@@ -273,24 +289,17 @@ func (e *Enroll) IsSetUp(ctx context.Context) (bool, error) {
 // SetUp makes the first account and its owner, for whoever holds the setup link. Whatever is wrong is said at once,
 // the fields as in the API ("body.account.name", "body.owner.email"). A used link is invitation_used.
 func (e *Enroll) SetUp(ctx context.Context, call handlers.Call, f First) (Result, error) {
-	call.Actor = events.Actor{Type: events.ByLink, ID: "setup"}
-	name := events.PersonName{First: f.Owner.First, Last: f.Owner.Last}
-	cmd := domain.SetUp{AccountName: f.AccountName, Owner: domain.Addressee{ID: nobody()}, User: domain.NewUser{ID: nobody(), Name: name}}
-	wrong := e.App.Ask(ctx, call, cmd)
-	if wrong == nil || isInvalid(wrong) {
-		if err := e.checkFirst(ctx, call, f, cmd, wrong); err != nil {
-			return Result{}, err
-		}
-		normal, err := address.Normalize(f.Email)
-		if err != nil {
-			return Result{}, err
-		}
-		to, err := e.Access.Addressee(ctx, address.Entry{Typed: f.Email, Email: normal})
+	call, cmd, err := e.PlanSetUp(ctx, call, f)
+	if refusal := (*domain.Error)(nil); err != nil && (!errors.As(err, &refusal) || refusal.Code == domain.Invalid || refusal.Code == domain.PasswordRules) {
+		return Result{}, err
+	}
+	if err == nil {
+		to, err := e.Access.Addressee(ctx, address.Entry{Typed: f.Email, Email: cmd.Owner.Email})
 		if err != nil {
 			return Result{}, err
 		}
 		cmd.Owner = *to
-		if cmd.User, err = e.Access.NewUser(ctx, name, f.Owner.Password); err != nil {
+		if cmd.User, err = e.Access.NewUser(ctx, cmd.User.Name, f.Owner.Password); err != nil {
 			return Result{}, err
 		}
 	}
@@ -307,6 +316,23 @@ func (e *Enroll) SetUp(ctx context.Context, call handlers.Call, f First) (Result
 		}
 	}
 	return out, nil
+}
+
+// PlanSetUp is the command that SetUp would come to, with an owner who is nobody yet, by whom, and what is wrong with it.
+func (e *Enroll) PlanSetUp(ctx context.Context, call handlers.Call, f First) (handlers.Call, domain.SetUp, error) {
+	call.Actor = events.Actor{Type: events.ByLink, ID: "setup"}
+	cmd := domain.SetUp{AccountName: f.AccountName, Owner: domain.Addressee{ID: nobody()},
+		User: domain.NewUser{ID: nobody(), Password: nobody(), Name: events.PersonName{First: f.Owner.First, Last: f.Owner.Last}}}
+	wrong := e.App.Ask(ctx, call, cmd)
+	if wrong != nil && !isInvalid(wrong) {
+		return call, cmd, wrong
+	}
+	if err := e.checkFirst(ctx, call, f, cmd, wrong); err != nil {
+		return call, cmd, err
+	}
+	var err error
+	cmd.Owner.Email, err = address.Normalize(f.Email)
+	return call, cmd, err
 }
 
 // checkFirst gathers all that is wrong. The command stops at the account's name, so it is asked again with one that
