@@ -290,7 +290,7 @@ func (e *Enroll) IsSetUp(ctx context.Context) (bool, error) {
 // the fields as in the API ("body.account.name", "body.owner.email"). A used link is invitation_used.
 func (e *Enroll) SetUp(ctx context.Context, call handlers.Call, f First) (Result, error) {
 	call, cmd, err := e.PlanSetUp(ctx, call, f)
-	if refusal := (*domain.Error)(nil); err != nil && (!errors.As(err, &refusal) || refusal.Code == domain.Invalid || refusal.Code == domain.PasswordRules) {
+	if err != nil && !standsBefore(err) {
 		return Result{}, err
 	}
 	if err == nil {
@@ -357,6 +357,12 @@ func (e *Enroll) checkFirst(ctx context.Context, call handlers.Call, f First, cm
 
 func invalid(location, message string) error {
 	return &domain.Error{Code: domain.Invalid, Detail: message, Fields: []domain.Field{{Location: location, Message: message}}}
+}
+
+// standsBefore says that it is a refusal for another reason than what was typed: such as a link that is dead.
+func standsBefore(err error) bool {
+	var refusal *domain.Error
+	return errors.As(err, &refusal) && refusal.Code != domain.Invalid && refusal.Code != domain.PasswordRules
 }
 
 // isInvalid says that the refusal is about what was typed, and about nothing that stands in the way before.

@@ -83,7 +83,7 @@ func (e *Enroll) LookAtSignUp(ctx context.Context, call handlers.Call, l SignupL
 func (e *Enroll) SignUp(ctx context.Context, call handlers.Call, l SignupLink, accountName string, n Newcomer) (Result, error) {
 	call.Actor = l.actor()
 	cmd, err := e.PlanSignUp(ctx, call, l, accountName, n)
-	if refusal := (*domain.Error)(nil); err != nil && (!errors.As(err, &refusal) || refusal.Code == domain.Invalid || refusal.Code == domain.PasswordRules) {
+	if err != nil && !standsBefore(err) {
 		return Result{}, err
 	}
 	if err == nil {
