@@ -96,7 +96,9 @@ func (c RequestReset) Decide(w *World, is Issued) error {
 	if c.User.IsZero() {
 		var asked []events.Time
 		for _, a := range w.Attempts(c.Subject).signins {
-			asked = append(asked, a.at)
+			if a.source == sourceOf(is.Actor) {
+				asked = append(asked, a.at)
+			}
 		}
 		if !flooded(asked, is.At) {
 			w.record(events.OfAttempts(c.Subject), events.SigninAttempted{Factor: "reset"})

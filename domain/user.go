@@ -220,7 +220,8 @@ type Attempts struct {
 	refusals  []events.Time
 }
 
-// attempt is one try of a secret. Its source is a known device or a session, which are counted apart; zero is anybody.
+// attempt is one try of a secret. Its source is a known device, a session or, of addresses that nobody holds, which of
+// them: these are counted apart; zero is anybody.
 type attempt struct {
 	commit events.CommitID
 	source events.AnyID

@@ -43,8 +43,9 @@ type Tokens interface {
 	MintSession(user events.UserID, session events.SessionID) (token string, hash events.Hash, err error)
 	Parse(token string) (Bearer, error)
 	// Bucket answers one of 1,024 fixed ids for an address that nobody holds, so that unknown addresses do the
-	// same work as known ones and are stored nowhere.
-	Bucket(address string) events.AnyID
+	// same work as known ones and are stored nowhere, and a source that tells those apart who share an id: however
+	// many addresses are tried, each is throttled by tries at itself alone, as a known one is.
+	Bucket(address string) (subject, source events.AnyID)
 	// MAC authenticates bytes for one purpose.
 	MAC(purpose string, b []byte) [32]byte
 }
@@ -59,6 +60,8 @@ type Access struct {
 	seen     seen     // when sessions were used last
 	texting  texting  // codes by SMS
 	passkeys Passkeys // nil: there are none
+	refusing Pace     // sign-ins
+	resets   Pace
 
 	mu      sync.Mutex
 	refused map[events.AnyID]int   // attempts refused unwritten, by subject
@@ -143,8 +146,18 @@ func badCredentials() error {
 }
 
 // SignIn verifies a password and starts a session (SPEC 4). An attempt is reserved before anything is verified, so
-// that the limit holds however many try at once; an unknown address does the same work as a known one.
+// that the limit holds however many try at once; an unknown address does the same work as a known one, and its refusal
+// takes as long.
 func (a *Access) SignIn(ctx context.Context, call handlers.Call, email, password string) (SignedIn, error) {
+	begin := time.Now()
+	s, err := a.signIn(ctx, call, email, password)
+	if err != nil {
+		a.refusing.Hold(ctx, begin)
+	}
+	return s, err
+}
+
+func (a *Access) signIn(ctx context.Context, call handlers.Call, email, password string) (SignedIn, error) {
 	normal, err := address.Normalize(email)
 	if err != nil {
 		normal = email
@@ -153,11 +166,11 @@ func (a *Access) SignIn(ctx context.Context, call handlers.Call, email, password
 	if err != nil {
 		return SignedIn{}, err
 	}
+	call.Actor, call.Key = a.caller(user.ID, call.Device), ""
 	subject := user.ID.Any()
 	if !user.Registered {
-		subject = a.tokens.Bucket(normal)
+		subject, call.Actor = a.nobody(normal)
 	}
-	call.Actor, call.Key = a.caller(user.ID, call.Device), ""
 	attempt, err := a.reserve(ctx, call, domain.ReserveAttempt{Subject: subject, User: user.ID, Factor: domain.MethodPassword})
 	if err != nil {
 		return SignedIn{}, err
@@ -172,6 +185,12 @@ func (a *Access) SignIn(ctx context.Context, call handlers.Call, email, password
 		return SignedIn{}, err
 	}
 	return a.start(ctx, call, domain.StartSession{User: user.ID, Password: user.Password, Attempt: attempt})
+}
+
+// nobody is who tries an address that no user holds, and what the tries are counted on.
+func (a *Access) nobody(email string) (subject events.AnyID, actor events.Actor) {
+	subject, source := a.tokens.Bucket(email)
+	return subject, events.Actor{Type: events.ByAnonymous, ID: source.String()}
 }
 
 // holder is the user who holds an address, or none.

@@ -360,6 +360,19 @@ func TestThrottlingOfStrangers(t *testing.T) {
 	if codes[domain.BadCredentials] != 10 || codes[domain.RateLimited] != 5 {
 		t.Errorf("%v", codes)
 	}
+	// Nor do tries at other addresses throttle one, although they share what is written about them: or whoever has
+	// filled all of the 1,024 would see by a 429 that nobody holds an address.
+	first, _ := p.tokens.Bucket("nobody@example.com")
+	for i := 0; ; i++ {
+		email := fmt.Sprintf("nobody%d@example.com", i)
+		if subject, _ := p.tokens.Bucket(email); subject != first {
+			continue
+		}
+		if _, err := p.signIn(email, "wrong"); refusal(err).Code != domain.BadCredentials {
+			t.Errorf("S13: %s shares the limit of another address: %v", email, err)
+		}
+		break
+	}
 }
 
 // Loss of access takes effect on the very next request (SPEC 3.9); the session lives on for other accounts (3.5).

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"roster/domain"
 	"roster/events"
@@ -23,8 +24,9 @@ func (l ResetLink) actor() events.Actor {
 }
 
 // RequestReset has a link sent to whoever holds an address and has forgotten their password (SPEC 4.4). It answers nothing
-// that tells whether anybody does, and does as much work when nobody does.
+// that tells whether anybody does, does as much work when nobody does, and takes as long.
 func (a *Access) RequestReset(ctx context.Context, call handlers.Call, email string) error {
+	defer a.resets.Hold(ctx, time.Now())
 	normal, err := address.Normalize(email)
 	if err != nil {
 		normal = email
@@ -33,12 +35,13 @@ func (a *Access) RequestReset(ctx context.Context, call handlers.Call, email str
 	if err != nil {
 		return err
 	}
-	cmd := domain.RequestReset{Subject: a.tokens.Bucket(normal)}
+	var cmd domain.RequestReset
+	cmd.Subject, call.Actor = a.nobody(normal)
 	cmd.Subject[0] ^= 0xff // beside those of sign-in, which a user's resets do not count among either
 	if user.SignsIn() {
-		cmd.User = user.ID
+		cmd.User, call.Actor = user.ID, events.Actor{Type: events.ByAnonymous}
 	}
-	call.Actor, call.Key, call.IfMatch = events.Actor{Type: events.ByAnonymous}, "", nil
+	call.Key, call.IfMatch = "", nil
 	_, err = a.app.Do(ctx, call, cmd)
 	return err
 }

@@ -19,6 +19,8 @@ import (
 type Enroll struct {
 	App    *handlers.App
 	Access *access.Access
+
+	signUps access.Pace // of those who ask for an account of their own
 }
 
 // Link is what an invitation's token stands for. Whoever made one has checked the token's signature.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"roster/domain"
 	"roster/events"
@@ -28,8 +29,9 @@ func (e *Enroll) HasSignUp(ctx context.Context) (bool, error) {
 }
 
 // RequestSignUp has a link sent to whoever wants to open an account. It answers nothing that tells whether anybody has the
-// address; what is no address gets no mail.
+// address, nor does its time; what is no address gets no mail.
 func (e *Enroll) RequestSignUp(ctx context.Context, call handlers.Call, email string) error {
+	defer e.signUps.Hold(ctx, time.Now())
 	there, err := e.HasSignUp(ctx)
 	if err != nil {
 		return err

@@ -63,6 +63,7 @@ func groups() []group {
 		{"commands/one-account", "64 callers on one account, beside one stream of the PostgreSQL event store", oneAccount},
 		{"commands/members", "a command on an account with many members, beside one on an account with 10", members},
 		{"check/warm", "who holds this token, and may they: beside an indexed SELECT and a bare map", checks},
+		{"sign-in", "sign-ins beside the bare verifying of a password, a session's token, and how well the times of refusals tell who has a user", signIns},
 		{"projections/catch-up", "all four read models from position 0, beside COPY of as many rows", catchUp},
 		{"user-list", "pages of the user list over HTTP, beside the bare SQL for the same rows", userList},
 		{"visible", "from a command's acknowledgement until the read models answer with it", visible},

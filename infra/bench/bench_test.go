@@ -69,7 +69,9 @@ func TestEveryRow(t *testing.T) {
 		"commands/in-process/64/ordered": "postgres/ordered", "commands/in-process/1/fsync": "disk/fsync",
 		"commands/http/1": "http/empty", "commands/http/16": "http/empty", "commands/http/64": "http/empty", "commands/http/64/half": "http/empty", "commands/http/256": "http/empty",
 		"commands/one-account/64": "postgres/one-stream", "commands/members/10": "", "commands/members/200": "commands/members/10",
-		"check/warm": "postgres/select", "check/warm/map": "memory/map", "projections/catch-up": "postgres/copy",
+		"check/warm": "postgres/select", "check/warm/map": "memory/map", "sign-in/rate/16": "argon2id/verify", "sign-in/session": "",
+		"sign-in/told-apart/sign-in/unknown": "sign-in/user", "sign-in/told-apart/sign-in/contact": "sign-in/user", "sign-in/told-apart/reset/unknown": "sign-in/user", "sign-in/told-apart/reset/contact": "sign-in/user",
+		"projections/catch-up":         "postgres/copy",
 		"user-list/http/first-page/16": "user-list/sql", "user-list/http/deep-page/16": "user-list/sql", "user-list/http/search/16": "user-list/sql",
 		"user-list/read/first-page/16": "user-list/sql", "visible/p99": "", "visible/all/p99": "",
 		"history/20/command": "", "history/200/command": "history/20/command", "history/200/check": "history/20/check",
@@ -130,6 +132,21 @@ func TestParseScale(t *testing.T) {
 		}
 		if err == nil && text == "10k" && named(got) != text {
 			t.Errorf("%d is called %s", got, named(got))
+		}
+	}
+}
+
+// Of the area under the curve: the same times, apart, apart the other way round, and half of each.
+func TestAreaBetween(t *testing.T) {
+	for _, c := range []struct {
+		a, b []float64
+		want float64
+	}{
+		{[]float64{1, 2, 3}, []float64{1, 2, 3}, 0.5}, {[]float64{1, 2}, []float64{3, 4}, 1}, {[]float64{3, 4}, []float64{1, 2}, 1},
+		{[]float64{1, 3}, []float64{2, 4}, 0.75}, {[]float64{1, 1, 1}, []float64{1, 1, 2}, 2.0 / 3},
+	} {
+		if got := areaBetween(c.a, c.b); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%v and %v: %g, want %g", c.a, c.b, got, c.want)
 		}
 	}
 }

@@ -97,8 +97,28 @@ func (c *client) ask(request []byte, body bool) ([]byte, error) {
 	return nil, err
 }
 
+// whole sends a request and answers the status and body of whatever comes back.
+func (c *client) whole(request []byte) (string, error) {
+	if err := c.conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		return "", err
+	}
+	if _, err := c.conn.Write(request); err != nil {
+		return "", err
+	}
+	r, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = r.Body.Close() }()
+	text, err := io.ReadAll(r.Body)
+	return r.Status + " " + string(text), err
+}
+
 func request(method, path, token, body string) []byte {
-	text := method + " " + path + " HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAuthorization: Bearer " + token + "\r\n"
+	text := method + " " + path + " HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\n"
+	if token != "" {
+		text += "Authorization: Bearer " + token + "\r\n"
+	}
 	if body != "" {
 		text += fmt.Sprintf("Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
 	}

@@ -32,6 +32,7 @@ type portal struct {
 	sealer *sealer.Sealer
 	app    *handlers.App
 	access *access.Access
+	hasher *password.Hasher
 
 	closers []func() error
 	closed  bool
@@ -76,11 +77,10 @@ func openPortal(ctx context.Context, dir string) (_ *portal, ready time.Duration
 		return nil, 0, err
 	}
 	ready = time.Since(begin)
-	hasher, err := password.New(password.Recommended(), 2, rand.Reader)
-	if err != nil {
+	if p.hasher, err = password.New(password.Recommended(), 2, rand.Reader); err != nil {
 		return nil, 0, err
 	}
-	p.access = access.New(p.app, p.sealer, hasher, token.Tokens{AddressHMAC: p.keys.AddressHMAC})
+	p.access = access.New(p.app, p.sealer, p.hasher, token.Tokens{AddressHMAC: p.keys.AddressHMAC})
 	return p, ready, nil
 }
 

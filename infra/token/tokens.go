@@ -36,12 +36,12 @@ func (Tokens) Parse(s string) (access.Bearer, error) {
 	return access.Bearer{Type: events.ByOperator, Key: b.B, Hash: b.Hash}, nil
 }
 
-// Bucket is one of 1,024 fixed ids (UUIDv8) for an address that nobody holds. What it is derived from is keyed and
-// cannot be an address's own HMAC.
-func (t Tokens) Bucket(address string) events.AnyID {
+// Bucket answers for an address that nobody holds one of 1,024 fixed ids (UUIDv8), and one of 65,536 that tell apart
+// those who share it. What they are derived from is keyed and cannot be an address's own HMAC; neither names an address.
+func (t Tokens) Bucket(address string) (subject, source events.AnyID) {
 	sum := t.AddressHMAC("\x00attempts\x00" + address)
-	n := binary.BigEndian.Uint16(sum[:2]) % 1024
-	return events.DerivedID(events.LogID{}, "anonymous:", "attempts", int(n))
+	subject = events.DerivedID(events.LogID{}, "anonymous:", "attempts", int(binary.BigEndian.Uint16(sum[:2])%1024))
+	return subject, events.DerivedID(events.LogID{}, "anonymous:", "source", int(binary.BigEndian.Uint16(sum[2:4])))
 }
 
 // MAC authenticates bytes for one purpose. No address has a NUL in it, so that none is authenticated so.
