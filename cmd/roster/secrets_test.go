@@ -2,12 +2,20 @@ package main_test
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha1" //nolint:gosec // RFC 6238
+	"encoding/base32"
 	"encoding/base64"
+	big "encoding/binary"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestSecrets: passwords, tokens and links are in no file of the data but the inbox's and the operator's key's; names
@@ -36,6 +44,7 @@ func TestSecrets(t *testing.T) {
 	if list := string(ann.get(at + "/audit?limit=200&q=birdsong").Want(200).Body); !strings.Contains(list, "Birdsong") {
 		t.Errorf("the audit trail does not read what is sealed: %s", list)
 	}
+	more := r.moreSecrets(bobby)
 	r.stop()
 
 	secrets := map[string][]byte{"a password": []byte(password), "a wrong password": []byte("Wrong-canary-9"), "a refused password": []byte("short-canary")}
@@ -48,6 +57,7 @@ func TestSecrets(t *testing.T) {
 		secrets[name] = []byte(token[len(token)-40:]) // its secret, or signature, and not only the ids in it
 		secrets[name+" in bytes"] = raw[len(raw)-24 : len(raw)-4]
 	}
+	maps.Copy(secrets, more)
 	for name, secret := range secrets {
 		if said := strings.ReplaceAll(r.stderr.String(), r.Setup, ""); strings.Contains(said, string(secret)) {
 			t.Errorf("%s is on standard error: %s", name, said)
@@ -91,7 +101,64 @@ func TestSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if files < 100 || !found["a link"] { // the scan finds what is there
+	if files < 100 || !found["a link"] || !found["a reset link"] || !found["a link to confirm an address"] { // the scan finds what is there
 		t.Errorf("%d files were read, links found in the inbox: %t", files, found["a link"])
 	}
+}
+
+// moreSecrets has somebody get each secret that one's own user has: an authenticator's seed, recovery codes, the challenge
+// between two steps, links to choose a password and to confirm an address, passwords before and after (SPEC 4, 6.4).
+func (r *running) moreSecrets(who caller) map[string][]byte {
+	r.t.Helper()
+	const email, chosen, changed = "bob.canary@northwind.example", "Chosen-kestrel-77", "Changed-kestrel-88"
+	secrets := map[string][]byte{"a password chosen anew": []byte(chosen), "a password changed": []byte(changed)}
+	seed := who.post("/v1/me/factors", m{"method": "totp", "password": password}).Want(201).JSON()
+	secrets["a seed"] = []byte(seed["secret"].(string))
+	raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(seed["secret"].(string))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	secrets["a seed in bytes"] = raw
+	who.post("/v1/me/factors/"+seed["id"].(string)+"/verify", m{"code": totp(raw)}).Want(200)
+	asked := r.as("").post("/v1/sessions", m{"email": email, "password": password}).Want(202).JSON()["challenge"].(string)
+	secrets["a challenge"] = []byte(asked[len(asked)-40:])
+	codes := who.post("/v1/me/recovery-codes", m{"password": password}).Want(201).JSON()["codes"].([]any)
+	for _, code := range codes {
+		secrets["recovery code "+code.(string)] = []byte(code.(string))
+		secrets["recovery code "+code.(string)+" without hyphens"] = []byte(strings.ReplaceAll(code.(string), "-", ""))
+	}
+	r.as("").post("/v1/password-resets", m{"email": email}).Want(202)
+	token := r.linkTo(email, "reset")
+	secrets["a reset link"] = []byte(token[len(token)-40:])
+	r.as("").post("/v1/password-resets/"+token, m{"password": chosen}).Want(200)
+	again := r.as("").post("/v1/sessions", m{"email": email, "password": chosen}).Want(202).JSON()["challenge"].(string)
+	session := r.as(r.as("").post("/v1/sessions/factor", m{"challenge": again, "code": codes[0]}).Want(201).JSON()["token"].(string))
+	session.put("/v1/me/password", m{"current": chosen, "new": changed, "confirm": changed}).Want(200)
+	session.post("/v1/me/email", m{"email": "bobby.canary@northwind.example", "password": changed}).Want(202)
+	token = r.linkTo("bobby.canary@northwind.example", "confirm")
+	secrets["a link to confirm an address"] = []byte(token[len(token)-40:])
+	r.as("").post("/v1/confirmations/"+token, nil).Want(200)
+	return secrets
+}
+
+// linkTo waits for a mail with a link of a kind and answers its token.
+func (r *running) linkTo(to, kind string) (token string) {
+	r.t.Helper()
+	r.until("a link to "+kind, func() bool {
+		for _, one := range r.mails(to) {
+			if m := regexp.MustCompile(`/` + kind + `/([A-Za-z0-9_-]+)`).FindStringSubmatch(one.Text); m != nil {
+				token = m[1]
+			}
+		}
+		return token != ""
+	})
+	return token
+}
+
+// totp is the code of an authenticator app with a seed, now (RFC 6238).
+func totp(seed []byte) string {
+	mac := hmac.New(sha1.New, seed)
+	mac.Write(big.BigEndian.AppendUint64(nil, uint64(time.Now().Unix()/30)))
+	sum := mac.Sum(nil)
+	return fmt.Sprintf("%06d", big.BigEndian.Uint32(sum[sum[19]&15:])&0x7fffffff%1_000_000)
 }

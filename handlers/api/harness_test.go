@@ -52,6 +52,9 @@ type world struct {
 	people   int
 	pool     *pgxpool.Pool
 	vault    handlers.Vault
+	sealer   handlers.Sealer
+	hasher   *password.Hasher
+	tokens   token.Tokens
 	contract sync.Once
 	document object // /openapi.json
 }
@@ -139,7 +142,7 @@ func makeWorld(t *testing.T, projected bool, options []func(*api.Config)) *world
 	hasher, err := password.New(password.Params{MemoryKiB: 64, Time: 1, Threads: 1}, 4, rand.Reader)
 	must(err)
 
-	w := &world{t: t, log: memlog.New(), keys: keys, vault: seal, clock: &clock{at: time.Now()}, printed: &safeBuffer{}}
+	w := &world{t: t, log: memlog.New(), keys: keys, vault: seal, sealer: seal, hasher: hasher, tokens: token.Tokens{AddressHMAC: keys.AddressHMAC}, clock: &clock{at: time.Now()}, printed: &safeBuffer{}}
 	logger := slog.New(slog.NewTextHandler(w.printed, nil))
 	w.app = handlers.NewApp(handlers.Config{Log: w.log, Sealer: seal, MACs: keys, Clock: w.clock.now, Build: "test", Logger: logger})
 	_, err = w.app.Start(t.Context(), keys.Fingerprint())
@@ -151,7 +154,7 @@ func makeWorld(t *testing.T, projected bool, options []func(*api.Config)) *world
 	_, err = w.app.Do(t.Context(), handlers.Call{Actor: handlers.System("test")}, domain.AddOperatorKey{Key: key, KeyName: "test", Hash: hash})
 	must(err)
 
-	w.config = api.Config{App: w.app, Access: access.New(w.app, seal, hasher, token.Tokens{AddressHMAC: keys.AddressHMAC}),
+	w.config = api.Config{App: w.app, Access: access.New(w.app, seal, hasher, w.tokens),
 		Links: links{keys}, Eraser: eraser.New(w.app, seal, nothing{}), PublicURL: "http://portal.example", Version: "1.2.3",
 		Logger: logger, Metrics: api.NewMetrics()}
 	_, err = rand.Read(w.config.Cursor[:])
