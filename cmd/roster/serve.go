@@ -34,6 +34,8 @@ type serveCmd struct {
 	SMSText       string          `name:"sms-text" help:"What such a message says; {code} is the code, {portal} the portal's name." env:"ROSTER_SMS_TEXT" default:"{code} is your code for {portal}. It is good for 5 minutes. Nobody of {portal} will ask you for it."`
 	MailFrom      string          `help:"Sender of mails." env:"ROSTER_MAIL_FROM" default:"roster@localhost"`
 	PortalName    string          `help:"What the portal is called in mails and pages." env:"ROSTER_PORTAL_NAME" default:"Roster"`
+	Logo          string          `help:"A picture shown beside the portal's name on pages: PNG, JPEG, WebP or SVG." env:"ROSTER_LOGO" placeholder:"FILE"`
+	Accent        string          `help:"The portal's colour on pages, as #rrggbb." env:"ROSTER_ACCENT" placeholder:"COLOUR"`
 	Portal        string          `help:"The portal profile: standard, owner-manager, admin-viewer, master-user, modules, sub-accounts, or a JSON file." env:"ROSTER_PORTAL" placeholder:"NAME|FILE"`
 	TrustedProxy  []string        `help:"Networks of your own proxies, whose X-Forwarded-For is believed, such as 10.0.0.0/8." env:"ROSTER_TRUSTED_PROXY" placeholder:"CIDR"`
 	GeoIP         string          `name:"geoip" help:"Address database in MaxMind's format: people then see where their devices signed in." env:"ROSTER_GEOIP" placeholder:"FILE"`
@@ -126,6 +128,24 @@ func (c *serveCmd) check() error {
 		return fmt.Errorf("--data %s cannot be made: %w", c.Data, errors.Unwrap(err))
 	}
 	return nil
+}
+
+// maxLogo bounds the logo, in bytes: every page loads it once.
+const maxLogo = 256 << 10
+
+// logo is the portal's picture, or nil.
+func (c *serveCmd) logo() ([]byte, error) {
+	if c.Logo == "" {
+		return nil, nil
+	}
+	content, err := os.ReadFile(c.Logo)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("--logo: %w", err)
+	case len(content) > maxLogo:
+		return nil, fmt.Errorf("--logo %s: at most 256 KiB", c.Logo)
+	}
+	return content, nil
 }
 
 // proxies are the networks of our own proxies.

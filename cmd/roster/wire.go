@@ -332,8 +332,12 @@ func (p *program) handlers() (site, health http.Handler, err error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", v1)
-	err = web.Mount(mux, web.Config{App: p.app, Access: p.access, Links: p.links(), PublicURL: p.options.PublicURL,
-		PortalName: p.options.PortalName, HasInbox: p.inbox != nil, Logger: p.logger, Origin: config.Origin})
+	logo, err := p.options.logo()
+	if err != nil {
+		return nil, nil, err
+	}
+	err = web.Mount(mux, web.Config{App: p.app, Access: p.access, Links: p.links(), PublicURL: p.options.PublicURL, API: v1,
+		PortalName: p.options.PortalName, Logo: logo, Accent: p.options.Accent, HasInbox: p.inbox != nil, Logger: p.logger, Origin: config.Origin})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -123,8 +123,13 @@ func (s *site) tokens(w http.ResponseWriter, r *http.Request) func(action string
 // localPath answers where to go after signing in or out: a page of ours that takes no harm from being opened, else
 // the start page. Anything that a browser could read as another host is none.
 func localPath(next string) string {
-	token, ok := strings.CutPrefix(next, "/invitations/")
-	if ok && token != "" && strings.Trim(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == "" {
+	for _, begin := range []string{"/invitations/", "/accounts/", "/me", "/operator"} {
+		rest, ok := strings.CutPrefix(next, begin)
+		if ok && (rest != "" || begin == "/me") && strings.Trim(rest, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_/") == "" && !strings.Contains(next, "//") {
+			return next
+		}
+	}
+	if next == "/accounts" {
 		return next
 	}
 	return "/"

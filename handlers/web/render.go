@@ -2,15 +2,12 @@ package web
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"fmt"
 	"html/template"
 	"net/http"
 	"path"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -20,9 +17,6 @@ import (
 
 //go:embed pages/*.html
 var pageFiles embed.FS
-
-//go:embed assets/roster.css
-var stylesheet []byte
 
 // pages are the parsed templates by name.
 type pages map[string]*template.Template
@@ -82,7 +76,7 @@ func (s *site) show(w http.ResponseWriter, r *http.Request, status int, name, ti
 	if !ok {
 		return fmt.Errorf("no page %q", name)
 	}
-	v := view{Portal: s.PortalName, Title: title, CSS: "/assets/roster.css?v=" + version(), Who: who, Body: body, token: s.tokens(w, r)}
+	v := view{Portal: s.PortalName, Title: title, CSS: s.assets.href("roster.css"), Who: who, Body: body, token: s.tokens(w, r)}
 	var out bytes.Buffer
 	if err := page.ExecuteTemplate(&out, "layout.html", v); err != nil {
 		return fmt.Errorf("page %s: %w", name, err)
@@ -90,22 +84,6 @@ func (s *site) show(w http.ResponseWriter, r *http.Request, status int, name, ti
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write(out.Bytes()) // whoever asked may have gone
-	return nil
-}
-
-func version() string {
-	sum := sha256.Sum256(stylesheet)
-	return hex.EncodeToString(sum[:6])
-}
-
-// stylesheet serves the one file that pages load. Its address changes with it, so that it may be kept for good.
-func (s *site) stylesheet(w http.ResponseWriter, r *http.Request) error {
-	if r.URL.Query().Get("v") == version() {
-		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	}
-	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	w.Header().Set("ETag", `"`+version()+`"`)
-	http.ServeContent(w, r, "roster.css", time.Time{}, bytes.NewReader(stylesheet))
 	return nil
 }
 

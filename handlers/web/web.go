@@ -1,6 +1,14 @@
-// Package web serves the small pages of a portal that has nothing else yet: start, sign-in, what a link in a mail
-// opens, and the first account. They are made on the server, work by plain forms, run no script and load nothing
-// from elsewhere. Looking at a page changes nothing; only a POST with the page's own token does.
+// Package web serves the pages: start, sign-in, what a link in a mail opens, the first account, and the portal's user
+// section for whoever is signed in. They are made on the server, work by links and plain forms, and load nothing from
+// elsewhere; the scripts there are make them quicker, not possible. Looking at a page changes nothing; only a POST with
+// the page's own token does.
+//
+// A signed-in page is one Go file (its routes and what it asks of the API), one templ file (what it looks like) and one
+// group of messages, all of one name: users.go, users.templ, messages/users.en.json and users.de.json. Its routes stand
+// in groups. It asks the API by send and get, so that it shows and does nothing that a program with the same session could
+// not, and shows what the API refuses where it was asked for. After templ files have changed: go generate ./handlers/web.
+//
+//go:generate go tool templ generate
 package web
 
 import (
@@ -44,8 +52,12 @@ type Config struct {
 	Links      Links
 	PublicURL  string // https makes the cookies Secure; no page takes its address from the request
 	PortalName string // "Roster" where it is empty
-	HasInbox   bool   // there is a /dev/inbox
-	Logger     *slog.Logger
+	Logo       []byte // a picture of the portal's; nil: none
+	Accent     string // the portal's colour as #rrggbb; "": ours
+	// API answers /v1 in the process: what a signed-in page shows and does, it asks there. nil: there are no such pages.
+	API      http.Handler
+	HasInbox bool // there is a /dev/inbox
+	Logger   *slog.Logger
 	// Origin says from where a request comes. nil: the connection's address and the User-Agent, right where there
 	// is no proxy in front.
 	Origin func(*http.Request) events.OriginInfo
@@ -54,11 +66,13 @@ type Config struct {
 // site is the pages with all that they need.
 type site struct {
 	Config
-	enroll  *enroll.Enroll
-	pages   pages
-	origin  *http.CrossOriginProtection
-	headers http.Header
-	secure  bool
+	enroll    *enroll.Enroll
+	pages     pages
+	assets    assets
+	catalogue catalogue
+	origin    *http.CrossOriginProtection
+	headers   http.Header
+	secure    bool
 }
 
 // Mount registers the pages: "/", /sign-in, /sign-out, /forgotten, /reset/…, /confirm/…, /sign-up/…, /invitations/…, /setup/… and /assets/…, each for all
@@ -85,7 +99,39 @@ func Mount(mux *http.ServeMux, c Config) error {
 	if s.pages, err = parsePages(); err != nil {
 		return fmt.Errorf("web: %w", err)
 	}
-	for pattern, verbs := range map[string]verbs{
+	if err := checkColour(c.Accent); err != nil {
+		return fmt.Errorf("web: the accent: %w", err)
+	}
+	if s.assets, err = readAssets(c); err != nil {
+		return fmt.Errorf("web: %w", err)
+	}
+	if s.catalogue, err = readCatalogue(); err != nil {
+		return fmt.Errorf("web: %w", err)
+	}
+	for _, group := range s.groups() {
+		for pattern, verbs := range group {
+			mux.Handle(pattern, s.route(verbs))
+		}
+	}
+	return nil
+}
+
+// groups are the paths of all pages; those of a group stand beside what shows them.
+func (s *site) groups() []map[string]verbs {
+	open := s.openRoutes()
+	if s.API == nil {
+		return []map[string]verbs{open}
+	}
+	return []map[string]verbs{
+		open,
+		s.accountRoutes(),
+		s.userRoutes(),
+	}
+}
+
+// openRoutes are the pages for which nobody needs to be signed in.
+func (s *site) openRoutes() map[string]verbs {
+	return map[string]verbs{
 		"/{$}":                         {http.MethodGet: s.start},
 		"/sign-in":                     {http.MethodGet: s.signInPage, http.MethodPost: s.signIn},
 		"/sign-in/factor":              {http.MethodGet: s.backToSignIn, http.MethodPost: s.factor},
@@ -103,14 +149,11 @@ func Mount(mux *http.ServeMux, c Config) error {
 		"/sign-up/{token}":             {http.MethodGet: s.signUpLinkPage, http.MethodPost: s.signUp},
 		"/sign-up/":                    nil,
 		"/setup/{token}":               {http.MethodGet: s.setupPage, http.MethodPost: s.setup},
-		"/assets/roster.css":           {http.MethodGet: s.stylesheet},
+		"/assets/{name}":               {http.MethodGet: s.asset},
 		"/invitations/":                nil,
 		"/setup/":                      nil,
 		"/assets/":                     nil,
-	} {
-		mux.Handle(pattern, s.route(verbs))
 	}
-	return nil
 }
 
 // verbs are the handlers of one path; nil is a path that does not exist.
@@ -158,11 +201,11 @@ func (s *site) route(v verbs) http.Handler {
 	})
 }
 
-// headers are those of every answer. Nothing may run, nothing may be loaded from elsewhere, nobody may frame the
-// page or learn its address.
+// headers are those of every answer. Nothing may run or be loaded but our own files, nobody may frame the page or learn
+// its address.
 func headers(secure bool) http.Header {
 	h := http.Header{}
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")

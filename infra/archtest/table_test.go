@@ -21,6 +21,7 @@ const (
 	pgx        = "github.com/jackc/pgx/v5"
 	qr         = "rsc.io/qr"
 	prometheus = "github.com/prometheus/client_golang"
+	templ      = "github.com/a-h/templ"
 	uuid       = "github.com/google/uuid"
 	webauthn   = "github.com/go-webauthn/webauthn"
 	xCrypto    = "golang.org/x/crypto"
@@ -46,7 +47,7 @@ func table() []row {
 
 		// Transports: they translate and decide nothing.
 		{pkg: "handlers/api/...", own: transport("handlers/api/..."), third: []string{huma, jcs, prometheus}},
-		{pkg: "handlers/web/...", own: transport("handlers/web/...")},
+		{pkg: "handlers/web/...", own: transport("handlers/web/..."), third: []string{templ, xText}},
 		{pkg: "handlers/scim/...", own: transport("handlers/scim/..."), third: []string{uuid, xNet}, later: true},
 
 		// Those who react.

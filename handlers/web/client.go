@@ -1,0 +1,107 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// problem is what the API has refused, as every client of it reads it (RFC 9457).
+type problem struct {
+	Code    string `json:"code"`
+	Status  int    `json:"status"`
+	Detail  string `json:"detail"`
+	Confirm string `json:"confirm"`
+	Errors  []struct {
+		Location string `json:"location"`
+		Message  string `json:"message"`
+	} `json:"errors"`
+	retry string
+}
+
+func (p *problem) Error() string { return p.Code + ": " + p.Detail }
+
+// recorder keeps an answer of the API.
+type recorder struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (r *recorder) Header() http.Header { return r.header }
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	r.WriteHeader(http.StatusOK)
+	return r.body.Write(b)
+}
+
+// send asks the API what the browser's own session may ask, in the process and without a connection: so a page shows and
+// does nothing that the API would not, in the same order of refusals, and reads its own writes. What is refused is a
+// *problem. headers come in pairs.
+func (s *site) send(r *http.Request, method, path string, body, out any, headers ...string) (http.Header, error) {
+	var content []byte
+	if body != nil {
+		var err error
+		if content, err = json.Marshal(body); err != nil {
+			return nil, err
+		}
+	}
+	ask, err := http.NewRequestWithContext(r.Context(), method, path, bytes.NewReader(content))
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", path, err)
+	}
+	ask.Host, ask.RemoteAddr = r.Host, r.RemoteAddr
+	for _, name := range []string{"User-Agent", "X-Forwarded-For", "Forwarded", "X-Real-Ip", "Traceparent"} { // from where it is asked
+		if values := r.Header.Values(name); len(values) > 0 {
+			ask.Header[name] = values
+		}
+	}
+	if body != nil {
+		ask.Header.Set("Content-Type", "application/json")
+	}
+	if token := s.sessionToken(r); token != "" {
+		ask.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		ask.Header.Set(headers[i], headers[i+1])
+	}
+	answer := &recorder{header: http.Header{}}
+	s.API.ServeHTTP(answer, ask)
+	if answer.status >= http.StatusBadRequest {
+		p := &problem{Status: answer.status, retry: answer.header.Get("Retry-After")}
+		if err := json.Unmarshal(answer.body.Bytes(), p); err != nil {
+			return nil, fmt.Errorf("%s %s: %d: %w", method, path, answer.status, err)
+		}
+		return nil, p
+	}
+	if out != nil && strings.HasPrefix(answer.header.Get("Content-Type"), "application/json") {
+		if err := json.Unmarshal(answer.body.Bytes(), out); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", method, path, err)
+		}
+	}
+	return answer.header, nil
+}
+
+// get asks a question.
+func (s *site) get(r *http.Request, path string, out any) error {
+	_, err := s.send(r, http.MethodGet, path, nil, out)
+	return err
+}
+
+// asProblem is the refusal that an error is, or nil.
+func asProblem(err error) *problem {
+	var p *problem
+	if errors.As(err, &p) {
+		return p
+	}
+	return nil
+}

@@ -1,0 +1,262 @@
+package web
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"roster/domain"
+)
+
+// userRoutes are the pages of an account's users.
+func (s *site) userRoutes() map[string]verbs {
+	return map[string]verbs{
+		"/accounts/{account}/users": {http.MethodGet: s.inAccount(s.users)},
+	}
+}
+
+// listed is an entry of the user list, as the API answers it.
+type listed struct {
+	User           *string    `json:"user"`
+	Invitation     *string    `json:"invitation"`
+	Account        string     `json:"account"` // in a list over several
+	AccountName    string     `json:"account_name"`
+	Name           string     `json:"name"`
+	Email          string     `json:"email"`
+	LastSignIn     *time.Time `json:"last_sign_in"`
+	TwoFactor      bool       `json:"two_factor"`
+	Roles          []string   `json:"roles"`
+	Permissions    []string   `json:"permissions"`
+	Status         string     `json:"status"`
+	Label          string     `json:"label"`
+	Since          time.Time  `json:"since"`
+	ExpiresAt      *time.Time `json:"expires_at"`
+	ValidUntil     *time.Time `json:"valid_until"`
+	InheritedFrom  *string    `json:"inherited_from"`
+	Delivery       *string    `json:"delivery"`
+	DeliveryReason *string    `json:"delivery_reason"`
+	Inviter        *struct{ Name string }
+}
+
+// ID is the user's, or the open invitation's.
+func (l listed) ID() string {
+	if l.User != nil {
+		return *l.User
+	}
+	if l.Invitation != nil {
+		return *l.Invitation
+	}
+	return ""
+}
+
+// Changeable says that the entry is a member whose access is changed here.
+func (l listed) Changeable() bool {
+	return l.User != nil && l.InheritedFrom == nil && l.Status != string(domain.Revoked)
+}
+
+type userList struct {
+	Items      []listed       `json:"items"`
+	NextCursor *string        `json:"next_cursor"`
+	Counts     map[string]int `json:"counts"`
+}
+
+// role is a role of the account, as the API answers it.
+type role struct {
+	ID          string   `json:"id"`
+	Label       string   `json:"label"`
+	BuiltIn     bool     `json:"built_in"`
+	DefinedIn   *string  `json:"defined_in"`
+	Permissions []string `json:"permissions"`
+}
+
+func (p *page) roles() ([]role, error) {
+	var list struct{ Items []role }
+	err := p.site.get(p.r, "/v1/accounts/"+p.Account.ID+"/roles", &list)
+	return list.Items, err
+}
+
+// usersPage is what the user list shows.
+type usersPage struct {
+	userList
+	Query url.Values
+	Tabs  []tab
+	Roles []role
+	Wrong *problem
+}
+
+// tab is a part of the list that can be chosen: a status, or all of them.
+type tab struct {
+	Status, Label string
+	Count         int
+	Current       bool
+}
+
+// filterNames are what the list can be filtered and ordered by.
+func filterNames() []string {
+	return []string{"q", "status", "role", "two_factor", "inherited", "never_signed_in", "sort", "cursor"}
+}
+
+func (s *site) users(p *page) error {
+	p.Title, p.Section = p.SectionName(), "users"
+	v := usersPage{Query: url.Values{}}
+	ask := url.Values{"limit": {"50"}}
+	for _, name := range filterNames() {
+		if value := p.r.URL.Query().Get(name); value != "" {
+			v.Query.Set(name, value)
+			ask.Set(name, value)
+		}
+	}
+	err := s.get(p.r, "/v1/accounts/"+p.Account.ID+"/users?"+ask.Encode(), &v.userList)
+	var refused *problem
+	if err != nil {
+		if refused = asProblem(err); refused == nil || refused.Status != http.StatusUnprocessableEntity {
+			return err
+		}
+		v.Wrong = refused
+	}
+	v.Tabs = p.tabs(v)
+	if v.Roles, err = p.roles(); err != nil && asProblem(err) == nil { // who may not see the roles filters by none
+		return err
+	}
+	if p.r.Header.Get("HX-Target") == "list" {
+		return p.partial(p.r.Context(), userTable(p, v))
+	}
+	return p.show(http.StatusOK, usersView(p, v))
+}
+
+// tabs are all, and each status that the profile shows.
+func (p *page) tabs(v usersPage) []tab {
+	hidden := p.Profile.Hidden()
+	chosen := v.Query.Get("status")
+	all := tab{Label: p.T("users.all"), Current: chosen == ""}
+	list := []tab{}
+	for _, status := range []string{"active", "pending", "expired", "suspended", "revoked"} {
+		if slices.Contains(hidden, status) || len(p.Profile.Lists) > 0 && !slices.Contains(p.Profile.Lists, status) && v.Counts[status] == 0 {
+			continue
+		}
+		all.Count += v.Counts[status]
+		label := p.Profile.Label(status)
+		if label == "" {
+			label = p.T("status." + status)
+		}
+		list = append(list, tab{Status: status, Label: text(label), Count: v.Counts[status], Current: chosen == status})
+	}
+	return append([]tab{all}, list...)
+}
+
+// With is the address of the list with one part of what is asked changed; it begins at the first page again.
+func (v usersPage) With(p *page, name, value string) string {
+	q := url.Values{}
+	for k, values := range v.Query {
+		if k != "cursor" {
+			q[k] = values
+		}
+	}
+	if q.Del(name); value != "" {
+		q.Set(name, value)
+	}
+	at := p.At("users")
+	if len(q) > 0 {
+		at += "?" + q.Encode()
+	}
+	return at
+}
+
+// Sorted is the address of the list in the order of a column, or in the opposite one where it is in it already.
+func (v usersPage) Sorted(p *page, column string) string {
+	if v.Query.Get("sort") == column || column == "name" && v.Query.Get("sort") == "" {
+		return v.With(p, "sort", "-"+column)
+	}
+	return v.With(p, "sort", column)
+}
+
+// Order is what a column's header tells of the order: ascending, descending or none.
+func (v usersPage) Order(column string) string {
+	switch v.Query.Get("sort") {
+	case column:
+		return "ascending"
+	case "-" + column:
+		return "descending"
+	case "":
+		if column == "name" {
+			return "ascending"
+		}
+	}
+	return "none"
+}
+
+// Filtered says that not all are shown.
+func (v usersPage) Filtered() bool {
+	for name := range v.Query {
+		if name != "sort" && name != "cursor" {
+			return true
+		}
+	}
+	return false
+}
+
+// Next is the address of the next page.
+func (v usersPage) Next(p *page) string {
+	if v.NextCursor == nil {
+		return ""
+	}
+	return v.With(p, "cursor", *v.NextCursor)
+}
+
+func count(n int) string { return strconv.Itoa(n) }
+
+// entry is the page of an entry of the list.
+func (p *page) entry(u listed) string {
+	if u.User == nil {
+		return p.At("invitations", u.ID())
+	}
+	return p.At("users", u.ID())
+}
+
+func shownName(p *page, u listed) string {
+	if u.Name == "" && u.Email == "" {
+		return p.T("users.erased")
+	}
+	return text(cmp.Or(u.Name, u.Email))
+}
+
+// accountName is the name of an account that the viewer can see; of others its id.
+func (p *page) accountName(id string) string {
+	for _, a := range p.Accounts {
+		if a.ID == id {
+			return a.Name
+		}
+	}
+	return id
+}
+
+// action is something that can be done with an entry, on a page that first says what would happen.
+type action struct {
+	Label, Href string
+	Danger      bool
+}
+
+// rowActions are what can be done with an entry as it is, by whoever holds the permission. Whether the rules let them is
+// shown where it is done.
+func (p *page) rowActions(u listed) []action {
+	var list []action
+	add := func(when bool, permission, label string, danger bool, at ...string) {
+		if when && p.May(permission) {
+			list = append(list, action{label, p.At(at...), danger})
+		}
+	}
+	if u.User == nil {
+		add(true, "users:invite", p.Action("resend"), false, "invitations", u.ID(), "resend")
+		add(true, "users:invite", p.T("action.revoke_invitation"), true, "invitations", u.ID(), "revoke")
+		return list
+	}
+	here := u.Changeable()
+	add(here, "users:change_role", p.T("action.change_role"), false, "users", u.ID(), "role")
+	add(here && u.Status != string(domain.Suspended), "users:suspend", p.Action("suspend"), false, "users", u.ID(), "suspend")
+	add(here && u.Status == string(domain.Suspended), "users:suspend", p.Action("reactivate"), false, "users", u.ID(), "reactivate")
+	add(here, "users:revoke", p.Action("revoke"), true, "users", u.ID(), "revoke")
+	return list
+}
