@@ -29,7 +29,7 @@ func TestCatalogue(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`"([a-z_]+\.[a-z0-9_.]*)"( \+)?`).FindAllStringSubmatch(string(raw), -1) {
+		for _, m := range regexp.MustCompile(`"([a-z_]+\.[a-z0-9_.]*)"( ?\+)?`).FindAllStringSubmatch(string(raw), -1) {
 			if m[2] != "" {
 				begun = append(begun, m[1])
 			} else {

@@ -14,7 +14,13 @@ import (
 // userRoutes are the pages of an account's users.
 func (s *site) userRoutes() map[string]verbs {
 	return map[string]verbs{
-		"/accounts/{account}/users": {http.MethodGet: s.inAccount(s.users)},
+		"/accounts/{account}/users":                 {http.MethodGet: s.inAccount(s.users)},
+		"/accounts/{account}/users/{user}":          {http.MethodGet: s.inAccount(s.user)},
+		"/accounts/{account}/users/{user}/role":     {http.MethodGet: s.inAccount(s.rolePage), http.MethodPost: s.inAccount(s.changeRole)},
+		"/accounts/{account}/users/{user}/access":   {http.MethodGet: s.inAccount(s.accessPage), http.MethodPost: s.inAccount(s.changeAccess)},
+		"/accounts/{account}/users/{user}/{action}": {http.MethodGet: s.inAccount(s.deedPage), http.MethodPost: s.inAccount(s.deed)},
+		"/accounts/{account}/users/bulk":            {http.MethodGet: s.inAccount(s.bulkPage), http.MethodPost: s.inAccount(s.bulk)},
+		"/accounts/{account}/undo":                  {http.MethodPost: s.inAccount(s.undo)},
 	}
 }
 

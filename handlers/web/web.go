@@ -126,6 +126,7 @@ func (s *site) groups() []map[string]verbs {
 		open,
 		s.accountRoutes(),
 		s.userRoutes(),
+		s.inviteRoutes(),
 	}
 }
 

@@ -27,6 +27,24 @@
     bulk(form);
   });
 
+  // Addresses are shown as they are understood while somebody types or pastes.
+  let asking, later;
+  document.addEventListener("input", (e) => {
+    if (!e.target.form?.querySelector("[data-addresses]")) return;
+    clearTimeout(later);
+    later = setTimeout(async () => {
+      const form = e.target.form, check = form.querySelector("[data-check]"), body = new URLSearchParams(new FormData(form));
+      body.set("csrf", check.value);
+      body.delete("check");
+      asking?.abort();
+      asking = new AbortController();
+      try {
+        const r = await fetch(check.dataset.check, { method: "POST", body, headers: { "HX-Request": "true" }, signal: asking.signal });
+        if (r.ok) document.getElementById("chips").outerHTML = await r.text();
+      } catch (err) { if (err.name !== "AbortError") throw err; }
+    }, 350);
+  });
+
   // On a narrow screen the navigation is folded to begin with.
   const narrow = matchMedia("(max-width: 55rem)");
   const fold = () => all("[data-nav]").forEach((d) => d.toggleAttribute("open", !narrow.matches));
