@@ -48,31 +48,9 @@ func (r *recorder) Write(b []byte) (int, error) {
 // does nothing that the API would not, in the same order of refusals, and reads its own writes. What is refused is a
 // *problem. headers come in pairs.
 func (s *site) send(r *http.Request, method, path string, body, out any, headers ...string) (http.Header, error) {
-	var content []byte
-	if body != nil {
-		var err error
-		if content, err = json.Marshal(body); err != nil {
-			return nil, err
-		}
-	}
-	ask, err := http.NewRequestWithContext(r.Context(), method, path, bytes.NewReader(content))
+	ask, err := s.question(r, method, path, body, headers...)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", path, err)
-	}
-	ask.Host, ask.RemoteAddr = r.Host, r.RemoteAddr
-	for _, name := range []string{"User-Agent", "X-Forwarded-For", "Forwarded", "X-Real-Ip", "Traceparent"} { // from where it is asked
-		if values := r.Header.Values(name); len(values) > 0 {
-			ask.Header[name] = values
-		}
-	}
-	if body != nil {
-		ask.Header.Set("Content-Type", "application/json")
-	}
-	if token := s.sessionToken(r); token != "" {
-		ask.Header.Set("Authorization", "Bearer "+token)
-	}
-	for i := 0; i+1 < len(headers); i += 2 {
-		ask.Header.Set(headers[i], headers[i+1])
 	}
 	answer := &recorder{header: http.Header{}}
 	s.API.ServeHTTP(answer, ask)
@@ -89,6 +67,37 @@ func (s *site) send(r *http.Request, method, path string, body, out any, headers
 		}
 	}
 	return answer.header, nil
+}
+
+// question is a request to the API by whoever sent r.
+func (s *site) question(r *http.Request, method, path string, body any, headers ...string) (*http.Request, error) {
+	var content []byte
+	if body != nil {
+		var err error
+		if content, err = json.Marshal(body); err != nil {
+			return nil, err
+		}
+	}
+	ask, err := http.NewRequestWithContext(r.Context(), method, path, bytes.NewReader(content))
+	if err != nil {
+		return nil, err
+	}
+	ask.Host, ask.RemoteAddr = r.Host, r.RemoteAddr
+	for _, name := range []string{"User-Agent", "X-Forwarded-For", "Forwarded", "X-Real-Ip", "Traceparent"} { // from where it is asked
+		if values := r.Header.Values(name); len(values) > 0 {
+			ask.Header[name] = values
+		}
+	}
+	if body != nil {
+		ask.Header.Set("Content-Type", "application/json")
+	}
+	if token := s.sessionToken(r); token != "" {
+		ask.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		ask.Header.Set(headers[i], headers[i+1])
+	}
+	return ask, nil
 }
 
 // get asks a question.

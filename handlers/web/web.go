@@ -127,6 +127,8 @@ func (s *site) groups() []map[string]verbs {
 		s.accountRoutes(),
 		s.userRoutes(),
 		s.inviteRoutes(),
+		s.roleRoutes(),
+		s.auditRoutes(),
 	}
 }
 

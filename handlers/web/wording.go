@@ -39,3 +39,22 @@ func (p *page) ActionText(e entry) string {
 	}
 	return e.Action
 }
+
+// ActorName is what somebody or something is called: by name, else by what it is.
+func (p *page) ActorName(a actor) string {
+	if a.Name != "" {
+		return text(a.Name)
+	}
+	if key := "actor." + a.Type; p.has(key) {
+		return p.T(key)
+	}
+	return a.ID
+}
+
+// actionNames are what the trail can be asked for.
+func actionNames() []string {
+	return []string{"invitation.created", "invitation.resent", "invitation.revoked", "invitation.accepted", "invitation.declined", "invitation.expired",
+		"membership.granted", "membership.role_changed", "membership.suspended", "membership.reactivated", "membership.revoked", "membership.left",
+		"role.defined", "role.withdrawn", "account.policy_changed", "contact.added", "contact.changed", "contact.removed", "key.created", "key.revoked",
+		"session.started", "signin.attempted", "command.refused", "password.changed", "password.reset", "factor.verified", "factor.removed", "factor.reset"}
+}
