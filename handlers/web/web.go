@@ -128,6 +128,9 @@ func (s *site) groups() []map[string]verbs {
 		s.userRoutes(),
 		s.inviteRoutes(),
 		s.roleRoutes(),
+		s.contactRoutes(),
+		s.policyRoutes(),
+		s.treeRoutes(),
 		s.auditRoutes(),
 	}
 }
