@@ -115,9 +115,14 @@ func (w *World) enters(chain []Account, user events.UserID, session events.Sessi
 			required = true
 		}
 	}
-	if !required || session.IsZero() {
+	if session.IsZero() {
 		return nil
-	} else if s, ok := w.User(user).Session(session); ok && s.Strong {
+	}
+	s, ok := w.User(user).Session(session)
+	if ok && !s.goodFor(chain) {
+		return refuse(NotFound, "no such account")
+	}
+	if !required || ok && (s.Strong || s.OpenedBy != "") {
 		return nil
 	}
 	joined := w.is.At

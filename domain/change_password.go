@@ -63,7 +63,7 @@ func (w *World) oneself(user events.UserID) (User, error) {
 	case !u.Registered || u.Erased || u.Locked:
 		return u, refuse(SignInRequired, "sign in first")
 	}
-	return u, nil
+	return u, u.lent(w.is.Actor.Session)
 }
 
 // endSessions ends all sessions of a user but one.

@@ -144,14 +144,14 @@ func (w *World) myself(user events.UserID) (User, error) {
 	case !u.Registered || u.Erased || u.Locked:
 		return u, refuse(NotFound, "no such user")
 	}
-	return u, nil
+	return u, u.lent(w.is.Actor.Session)
 }
 
 // fresh refuses what asks for a fresh sign-in: the password has just been verified, or the session has used a factor
-// and is young.
+// and is young. One that was handed over is as old as the one it came from.
 func (w *World) fresh(u User, password events.SecretID) error {
 	s, ok := u.Session(w.is.Actor.Session)
-	if !password.IsZero() && password == u.Password || ok && s.Strong && w.is.At.Sub(s.StartedAt) < FreshWithin {
+	if !password.IsZero() && password == u.Password || ok && s.Strong && s.From.IsZero() && w.is.At.Sub(s.StartedAt) < FreshWithin {
 		return nil
 	}
 	return refuse(ReauthenticationRequired, "say your password once more, or sign in anew with your second factor")

@@ -51,12 +51,15 @@ func (c askMyAccounts) Decide(w *World, _ Issued) error {
 		if mine.Access.None() {
 			continue
 		}
-		if len(*c.into) == c.most {
+		s, ok := w.User(c.user).Session(w.is.Actor.Session)
+		good := !ok || !w.is.self(c.user) || s.goodFor(w.chain(id))
+		if good && len(*c.into) == c.most {
 			*c.more = true
 			return nil
 		}
-		mine.From = mine.Access.from(id)
-		*c.into = append(*c.into, mine)
+		if mine.From = mine.Access.from(id); good {
+			*c.into = append(*c.into, mine)
+		}
 		if mine.Access.reaches() {
 			next = append(next, order(w.Tree().Children(id))...)
 		}

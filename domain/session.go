@@ -24,6 +24,44 @@ func (u User) Live(at events.Time) []Session {
 	return list
 }
 
+// EndSession signs out in one browser, or on one device: the session ends, and with it the one that it was handed over
+// from and those that were handed over from that. Else whoever signs out of the portal would be signed in again by its
+// next link.
+type EndSession struct {
+	User    events.UserID
+	Session events.SessionID
+}
+
+func (c EndSession) Name() string { return "SignOut" }
+
+func (c EndSession) Home(_ Issued) events.Boundary { return events.OfUser(c.User) }
+
+func (c EndSession) Decide(w *World, is Issued) error {
+	if is.Actor.User() != c.User {
+		return refuse(NotPermitted, "only one's own sessions")
+	}
+	u := w.User(c.User)
+	if c.Session != is.Actor.Session {
+		if err := u.lent(is.Actor.Session); err != nil {
+			return err
+		}
+	}
+	s, ok := u.Session(c.Session)
+	if !ok {
+		return nil
+	}
+	first := s.ID
+	if !s.From.IsZero() {
+		first = s.From
+	}
+	for _, one := range slices.Backward(u.allSessions()) {
+		if one.ID == s.ID || one.ID == first || one.From == first {
+			w.record(events.OfUser(c.User), events.SessionEnded{Session: one.ID, Because: "signed_out"})
+		}
+	}
+	return nil
+}
+
 // EndMySessions signs whoever asks out everywhere, or everywhere else (SPEC 4.6).
 type EndMySessions struct {
 	User    events.UserID

@@ -112,18 +112,24 @@ func (c StartSession) Decide(w *World, is Issued) error {
 			w.record(events.OfAccount(id), events.MembershipActivated{User: c.User})
 		}
 	}
-	if u.sessions.Len() >= maxSessions {
-		oldest := Session{StartedAt: is.At}
-		for _, s := range u.sessions.All() {
-			if s.StartedAt <= oldest.StartedAt {
-				oldest = s
-			}
-		}
-		w.record(events.OfUser(c.User), events.SessionEnded{Session: oldest.ID, Because: "replaced"})
-	}
+	w.makeRoom(u)
 	w.record(events.OfUser(c.User), events.SessionStarted{Session: c.Session, TokenHash: c.TokenHash, Method: cmp.Or(c.Method, MethodPassword),
 		ExpiresAt: is.At.Add(w.sessionLifetime(c.User)), Attempt: c.Attempt, Factor: c.Factor, Step: c.Step})
 	return nil
+}
+
+// makeRoom ends the oldest session of a user who has as many as there may be.
+func (w *World) makeRoom(u User) {
+	if u.sessions.Len() < maxSessions {
+		return
+	}
+	oldest := Session{StartedAt: w.is.At}
+	for _, s := range u.sessions.All() {
+		if s.StartedAt <= oldest.StartedAt {
+			oldest = s
+		}
+	}
+	w.record(events.OfUser(u.ID), events.SessionEnded{Session: oldest.ID, Because: "replaced"})
 }
 
 // factor checks what was verified beside the password. A code works once, and so does the step before.
@@ -155,24 +161,4 @@ func (w *World) sessionLifetime(user events.UserID) time.Duration {
 		return time.Duration(s) * time.Second
 	}
 	return maxSession
-}
-
-// EndSession signs out.
-type EndSession struct {
-	User    events.UserID
-	Session events.SessionID
-}
-
-func (c EndSession) Name() string { return "SignOut" }
-
-func (c EndSession) Home(_ Issued) events.Boundary { return events.OfUser(c.User) }
-
-func (c EndSession) Decide(w *World, is Issued) error {
-	if is.Actor.User() != c.User {
-		return refuse(NotPermitted, "only one's own sessions")
-	}
-	if _, ok := w.User(c.User).Session(c.Session); ok {
-		w.record(events.OfUser(c.User), events.SessionEnded{Session: c.Session, Because: "signed_out"})
-	}
-	return nil
 }

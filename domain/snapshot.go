@@ -8,7 +8,7 @@ import (
 
 // SnapshotFormat is the version of a snapshot's bytes and of what they mean. Whoever changes a state, its bytes, or
 // what a fact does to it, counts it up: then snapshots made before are none.
-const SnapshotFormat = 3
+const SnapshotFormat = 4
 
 // ErrSnapshot: these bytes are no snapshot.
 var ErrSnapshot = errors.New("not a snapshot")
@@ -299,6 +299,7 @@ func (u *User) code(c *coder) {
 	list(c, &u.resets, codeTime)
 	list(c, &u.changes, codeTime)
 	list(c, &u.succeeded, (*attempt).code)
+	list(c, &u.handed, (*attempt).code)
 	list(c, &u.factors, (*Factor).code)
 	c.fixed(u.recovery.secret[:])
 	number(c, &u.recovery.codes)
@@ -329,6 +330,11 @@ func (s *Session) code(c *coder) {
 	number(c, &s.ExpiresAt)
 	c.flag(&s.Strong)
 	number(c, &s.Pos)
+	text(c, &s.Method)
+	c.fixed(s.From[:])
+	text(c, &s.Portal)
+	text(c, &s.OpenedBy)
+	c.fixed(s.Account[:])
 }
 
 func (f *Factor) code(c *coder) {

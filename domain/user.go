@@ -40,6 +40,7 @@ type User struct {
 	succeeded []attempt // the attempts that turned out well, as far as they can count still, and when they did
 	factors   []Factor
 	recovery  recovery
+	handed    []attempt // the codes that sessions were handed over by, as long as they could be tried again
 }
 
 // Session is one sign-in that has not been ended.
@@ -50,6 +51,12 @@ type Session struct {
 	ExpiresAt events.Time
 	Strong    bool   // a second factor was used
 	Pos       uint64 // of the commit that started it: from where it was is sealed there
+	Method    string // how the person signed in; handed over, as in the session it came from
+
+	From     events.SessionID // the session that it was handed over from
+	Portal   string           // the origin that it was handed over to
+	OpenedBy string           // the operator's key that opened it; "": the person signed in
+	Account  events.AccountID // the only one, with what is below it, that it is good for; zero: all
 }
 
 // maxSessions bounds the sessions of one user; a further sign-in ends the oldest.
@@ -118,9 +125,7 @@ func (u User) evolve(h Happened) State {
 	case events.UserEmailChanged:
 		u = u.moved(h, f)
 	case events.SessionStarted:
-		strong := !f.Factor.IsZero() || f.Method == MethodRecovery
-		u.sessions = u.sessions.With(f.Session, Session{f.Session, f.TokenHash, h.At, f.ExpiresAt, strong, h.Pos})
-		u = u.succeededAt(f.Attempt, h.At).succeededAt(h.Cause, h.At).usedFactor(f, h.At)
+		u = u.withSession(h, f)
 	case events.SessionEnded:
 		u.sessions = u.sessions.Without(f.Session)
 	case events.FactorEnrolled:

@@ -29,6 +29,7 @@ const (
 	MissingTime       = "not_now" // the grants have ended, or have yet to begin
 	MissingAccount    = "account_closed"
 	MissingFactor     = "second_factor" // the session has shown none, and the account wants one
+	MissingSession    = "session"       // it has ended, or is not good for this account
 )
 
 // AskWhy is a check. It is asked for the user, and for the session where there is one; whoever asks has to be allowed
@@ -46,7 +47,12 @@ type askWhy struct {
 
 func (c askWhy) Decide(w *World, _ Issued) error {
 	why := w.Why(c.Account, c.user, c.Permission)
-	if why.Allowed && w.enters(w.chain(c.Account), c.user, c.session) != nil {
+	chain := w.chain(c.Account)
+	if s, ok := w.User(c.user).Session(c.session); ok && !s.goodFor(chain) {
+		*c.into = Why{Missing: MissingSession}
+		return nil
+	}
+	if why.Allowed && w.enters(chain, c.user, c.session) != nil {
 		why.Allowed, why.By, why.Missing = false, nil, MissingFactor
 	}
 	*c.into = why

@@ -56,7 +56,7 @@ type PasswordSet struct {
 
 func (PasswordSet) kind() Kind { return Kind{"password.set", 1} }
 
-// SessionStarted is a successful sign-in. TokenHash is the SHA-256 of the secret in the session's token.
+// SessionStarted is a successful sign-in, a hand-over, or a session that the operator opens. TokenHash is the SHA-256 of the secret in the session's token.
 type SessionStarted struct {
 	Session   SessionID `json:"session"`
 	TokenHash Hash      `json:"token_hash,omitzero"`
@@ -66,7 +66,18 @@ type SessionStarted struct {
 	// Factor is the second factor that was used, and Step which of its codes: each is used once.
 	Factor FactorID `json:"factor,omitzero"`
 	Step   int64    `json:"step,omitempty"`
+	// Of a session that was handed over: the one it came from, and the origin of the portal that has it.
+	From   SessionID `json:"from,omitzero"`
+	Portal string    `json:"portal,omitempty"`
+	// Account is the only one, with what is below it, that a session opened by the operator is good for; zero: all.
+	Account AccountID `json:"account,omitzero"`
 }
+
+// How a session began where nobody showed a credential.
+const (
+	MethodHandOver = "handover" // from another session of the same person, to the portal behind
+	MethodOperator = "operator" // the operator has opened it for the person
+)
 
 func (SessionStarted) kind() Kind { return Kind{"session.started", 1} }
 

@@ -99,6 +99,9 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 	case events.UserEmailChanged:
 		l.setPerson(c.Boundary.ID, l.people.look(atPerson(c.Boundary.ID)).moved(f))
 	case events.SessionStarted:
+		if f.Method == events.MethodOperator { // the person has not signed in
+			return
+		}
 		p := *l.people.look(atPerson(c.Boundary.ID))
 		if at := events.TimeOf(c.At.Std().Truncate(time.Minute)); at != p.lastSignIn {
 			p.lastSignIn = at
