@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -100,7 +101,11 @@ func (w *World) sees(account events.AccountID) (Account, Access, error) {
 		}
 		return chain[0], access, refuse(NotFound, "no such account")
 	}
-	return chain[0], access, w.enters(chain, user, w.is.Actor.Session)
+	err := w.enters(chain, user, w.is.Actor.Session)
+	if refused := new(Error); errors.As(err, &refused) && refused.Code == NotFound { // in this session there is none
+		access = Access{}
+	}
+	return chain[0], access, err
 }
 
 // enters refuses a session that has shown no second factor where an account, or one above it, wants one, once the grace

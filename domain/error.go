@@ -40,6 +40,7 @@ const (
 	ConfirmationRequired Code = "confirmation_required"
 	ThresholdExceeded    Code = "threshold_exceeded"
 	ChangedSince         Code = "changed_since"
+	SecretAlreadyShown   Code = "secret_already_shown"
 )
 
 // Error is a refusal: the command did not happen, and why. Anything else that goes wrong is a fault.

@@ -35,11 +35,17 @@ const (
 // AskWhy is a check. It is asked for the user, and for the session where there is one; whoever asks has to be allowed
 // to ask.
 func AskWhy(account events.AccountID, user events.UserID, session events.SessionID, p Permission, into *Why) Command {
-	return askWhy{MayIn{Account: account, Permission: p}, user, session, into}
+	return askWhy{MayIn{Account: account, Permission: p}, false, user, session, into}
+}
+
+// AskEntry is a check of whether a user may enter an account at all, in the session, whatever they may do there.
+func AskEntry(account events.AccountID, user events.UserID, session events.SessionID, into *Why) Command {
+	return askWhy{MayIn{Account: account}, true, user, session, into}
 }
 
 type askWhy struct {
 	MayIn
+	entry   bool // no permission is asked for
 	user    events.UserID
 	session events.SessionID
 	into    *Why
@@ -47,6 +53,9 @@ type askWhy struct {
 
 func (c askWhy) Decide(w *World, _ Issued) error {
 	why := w.Why(c.Account, c.user, c.Permission)
+	if c.entry && !why.Access.closed && !why.Access.None() {
+		why.Allowed, why.Missing = true, ""
+	}
 	chain := w.chain(c.Account)
 	if s, ok := w.User(c.user).Session(c.session); ok && !s.goodFor(chain) {
 		*c.into = Why{Missing: MissingSession}

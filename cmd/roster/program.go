@@ -263,6 +263,7 @@ func (p *program) startCommands(ctx context.Context) error {
 		return err
 	}
 	p.access = access.New(p.app, p.sealer, hasher, token.Tokens{AddressHMAC: p.keys.AddressHMAC})
+	p.access.UsePortals(p.options.PortalOrigin)
 	p.enroll = &enroll.Enroll{App: p.app, Access: p.access}
 	if p.operatorKey, p.keyFile, err = operatorKey(p.options.Data); err != nil {
 		return err

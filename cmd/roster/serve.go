@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"roster/handlers/access"
 	"roster/infra/mail"
 	"roster/infra/sms"
 )
@@ -37,6 +38,7 @@ type serveCmd struct {
 	Logo          string          `help:"A picture shown beside the portal's name on pages: PNG, JPEG, WebP or SVG." env:"ROSTER_LOGO" placeholder:"FILE"`
 	Accent        string          `help:"The portal's colour on pages, as #rrggbb." env:"ROSTER_ACCENT" placeholder:"COLOUR"`
 	Portal        string          `help:"The portal profile: standard, owner-manager, admin-viewer, master-user, modules, sub-accounts, or a JSON file." env:"ROSTER_PORTAL" placeholder:"NAME|FILE"`
+	PortalOrigin  []string        `help:"Portals that people are sent back to, signed in, from /sign-in?return_to=, such as https://portal.example." env:"ROSTER_PORTAL_ORIGIN" placeholder:"ORIGIN"`
 	TrustedProxy  []string        `help:"Networks of your own proxies, whose X-Forwarded-For is believed, such as 10.0.0.0/8." env:"ROSTER_TRUSTED_PROXY" placeholder:"CIDR"`
 	GeoIP         string          `name:"geoip" help:"Address database in MaxMind's format: people then see where their devices signed in." env:"ROSTER_GEOIP" placeholder:"FILE"`
 	LogName       string          `help:"Prefix of streams and subjects." env:"ROSTER_LOG_NAME" default:"roster"`
@@ -112,6 +114,13 @@ func (c *serveCmd) check() error {
 			return fmt.Errorf("--public-url %q: want https://HOST or http://HOST:PORT", c.PublicURL)
 		}
 		c.PublicURL = u.Scheme + "://" + u.Host
+	}
+	for i, text := range c.PortalOrigin {
+		origin, err := access.PortalOrigin(text)
+		if err != nil {
+			return fmt.Errorf("--portal-origin %q: %w", text, err)
+		}
+		c.PortalOrigin[i] = origin
 	}
 	if err := c.checkServers(); err != nil {
 		return err

@@ -337,7 +337,7 @@ func (p *program) handlers() (site, health http.Handler, err error) {
 		return nil, nil, err
 	}
 	err = web.Mount(mux, web.Config{App: p.app, Access: p.access, Links: p.links(), PublicURL: p.options.PublicURL, API: v1,
-		PortalName: p.options.PortalName, Logo: logo, Accent: p.options.Accent, HasInbox: p.inbox != nil, Logger: p.logger, Origin: config.Origin})
+		PortalName: p.options.PortalName, Logo: logo, Accent: p.options.Accent, HasInbox: p.inbox != nil, Portals: p.options.PortalOrigin, Logger: p.logger, Origin: config.Origin})
 	if err != nil {
 		return nil, nil, err
 	}

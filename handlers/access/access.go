@@ -62,6 +62,7 @@ type Access struct {
 	passkeys Passkeys // nil: there are none
 	refusing Pace     // sign-ins
 	resets   Pace
+	portals  []string // the origins that sign-ins may be handed over to
 
 	mu      sync.Mutex
 	refused map[events.AnyID]int   // attempts refused unwritten, by subject
@@ -78,6 +79,19 @@ func New(app *handlers.App, vault handlers.Vault, passwords Passwords, tokens To
 type Principal struct {
 	Actor events.Actor
 	User  domain.User // zero for the operator
+	// Opener is the operator's key where the session is one that the operator has opened for the user: what is done in
+	// it is the operator's, on the user's behalf. nil: the person signed in.
+	Opener *events.Actor
+}
+
+// In is a call by whoever asks.
+func (p Principal) In(call handlers.Call) handlers.Call {
+	call.Actor = p.Actor
+	if p.Opener != nil {
+		actor := p.Actor
+		call.Actor, call.Behalf = *p.Opener, &actor
+	}
+	return call
 }
 
 // Operator says that the operator asks.
@@ -108,7 +122,11 @@ func (a *Access) Authenticate(ctx context.Context, token string) (Principal, err
 		if alive, err := a.alive(ctx, b.User, s); err != nil || !alive {
 			return Principal{}, cmp.Or(err, signInRequired())
 		}
-		return Principal{Actor: events.Actor{Type: events.ByUser, ID: b.User.String(), Session: b.Session}, User: u}, nil
+		p := Principal{Actor: events.Actor{Type: events.ByUser, ID: b.User.String(), Session: b.Session}, User: u}
+		if s.OpenedBy != "" {
+			p.Opener = &events.Actor{Type: events.ByOperator, ID: s.OpenedBy}
+		}
+		return p, nil
 	case events.ByOperator:
 		p, _, err := a.app.Portal(ctx)
 		if err != nil {

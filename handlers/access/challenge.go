@@ -22,6 +22,7 @@ const (
 	purposeChallenge = "challenge"
 	purposeDevice    = "device"
 	purposeSMS       = "sms"
+	purposeHandOver  = "handover"
 )
 
 const sealVersion = 1

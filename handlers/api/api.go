@@ -149,6 +149,7 @@ func (s *server) routes() {
 	s.mobileRoutes()
 	s.passkeyRoutes()
 	s.mySessionRoutes()
+	s.portalSessionRoutes()
 	s.emailRoutes()
 	s.signupRoutes()
 	s.setupRoutes()

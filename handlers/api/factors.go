@@ -100,14 +100,7 @@ func (r *request) signedIn(in access.SignedIn) (*signInReply, error) {
 		}
 		return &signInReply{http.StatusAccepted, signInAnswer{challenge: out}}, nil
 	}
-	out := &sessionBody{ID: in.Session.String(), Token: in.Token, User: in.User.String(), Device: in.Device}
-	for _, c := range in.Result.Commits {
-		for _, f := range c.Facts {
-			if started, ok := f.(events.SessionStarted); ok && started.Session == in.Session {
-				out.ExpiresAt = started.ExpiresAt
-			}
-		}
-	}
+	out := &sessionBody{ID: in.Session.String(), Token: in.Token, User: in.User.String(), ExpiresAt: startedUntil(in), Device: in.Device}
 	r.position(in.Result.Position)
 	r.cookie(r.cookieName(), in.Token, int(domain.SessionLifetime.Seconds()))
 	r.cookie(r.deviceName(), in.Device, int(access.DeviceWithin.Seconds()))

@@ -30,6 +30,40 @@ type deviceBody struct {
 	StartedAt events.Time `json:"started_at" format:"date-time"`
 	LastSeen  events.Time `json:"last_seen" format:"date-time"`
 	ExpiresAt events.Time `json:"expires_at" format:"date-time"`
+	Portal    *string     `json:"portal" doc:"The portal that this session was handed over to, from the browser that ip and device name; null for one of Roster's own"`
+	OpenedBy  *string     `json:"opened_by" enum:"operator" doc:"operator: opened by the operator on one's behalf; null: one has signed in"`
+}
+
+// deviceOf is a session as its user sees it. The operator's own addresses are not shown, nor those of a portal's servers.
+func (r *request) deviceOf(u domain.User, s domain.Session) (deviceBody, error) {
+	one := deviceBody{ID: s.ID.String(), Current: s.ID == r.principal.Actor.Session, TwoFactor: s.Strong, StartedAt: s.StartedAt, ExpiresAt: s.ExpiresAt}
+	if s.OpenedBy != "" {
+		operator := string(events.ByOperator)
+		one.OpenedBy, one.Device = &operator, "opened by the operator"
+		return one, nil
+	}
+	at := s.Pos
+	if s.Portal != "" {
+		one.Portal = &s.Portal
+		from, ok := u.Session(s.From)
+		if !ok {
+			return one, nil
+		}
+		at = from.Pos
+	}
+	from, err := r.App.Origin(r.ctx, events.OfUser(u.ID), at)
+	if err != nil && !errors.Is(err, handlers.ErrErased) {
+		return one, err
+	}
+	one.IP, one.Device = from.IP, from.Device
+	if r.Place == nil {
+		return one, nil
+	}
+	place, err := r.Place(from.IP)
+	if place != "" {
+		one.Place = &place
+	}
+	return one, err
 }
 
 func listSessions(ctx context.Context, r *request, _ *struct{}) (*Reply[ListBody[deviceBody]], error) {
@@ -45,21 +79,11 @@ func listSessions(ctx context.Context, r *request, _ *struct{}) (*Reply[ListBody
 	seen := r.Access.LastSeen(ctx, live)
 	out := ListBody[deviceBody]{Items: []deviceBody{}, Position: position}
 	for _, s := range live {
-		from, err := r.App.Origin(ctx, events.OfUser(id), s.Pos)
-		if err != nil && !errors.Is(err, handlers.ErrErased) {
+		one, err := r.deviceOf(u, s)
+		if err != nil {
 			return nil, err
 		}
-		one := deviceBody{ID: s.ID.String(), Current: s.ID == r.principal.Actor.Session, IP: from.IP, Device: from.Device, TwoFactor: s.Strong,
-			StartedAt: s.StartedAt, LastSeen: seen[s.ID], ExpiresAt: s.ExpiresAt}
-		if r.Place != nil {
-			place, err := r.Place(from.IP)
-			if err != nil {
-				return nil, err
-			}
-			if place != "" {
-				one.Place = &place
-			}
-		}
+		one.LastSeen = seen[s.ID]
 		out.Items = append(out.Items, one)
 	}
 	return &Reply[ListBody[deviceBody]]{out}, r.atLeast(position)

@@ -236,7 +236,7 @@ func (r *request) authenticate() error {
 	if err != nil {
 		return err
 	}
-	r.principal, r.call.Actor = principal, principal.Actor
+	r.principal, r.call = principal, principal.In(r.call)
 	return nil
 }
 

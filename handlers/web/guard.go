@@ -8,6 +8,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"roster/domain"
@@ -122,7 +123,17 @@ func (s *site) tokens(w http.ResponseWriter, r *http.Request) func(action string
 
 // localPath answers where to go after signing in or out: a page of ours that takes no harm from being opened, else
 // the start page. Anything that a browser could read as another host is none.
-func localPath(next string) string {
+func (s *site) localPath(next string) string {
+	if text, ok := strings.CutPrefix(next, "/sign-in?"); ok { // on to the portal, as it stood in the page before
+		query, err := url.ParseQuery(text)
+		if err != nil {
+			return "/"
+		}
+		if r, ok := s.Access.ReturnOf(query); ok {
+			return "/sign-in?" + r.Query()
+		}
+		return "/"
+	}
 	for _, begin := range []string{"/invitations/", "/accounts/", "/me", "/operator"} {
 		rest, ok := strings.CutPrefix(next, begin)
 		if ok && (rest != "" || begin == "/me") && strings.Trim(rest, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_/") == "" && !strings.Contains(next, "//") {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"html"
 	"io"
 	"log/slog"
 	"net/http"
@@ -291,12 +292,18 @@ func (b *browser) filled(page, action string, typed ...string) url.Values {
 		b.w.t.Fatalf("no form for %s on %s (%d):\n%s", strings.SplitN(action, "?", 2)[0], page, shown.status, shown.body)
 	}
 	form, _, _ = strings.Cut(form, "</form>")
-	values := url.Values{}
-	for _, m := range regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`).FindAllStringSubmatch(form, -1) {
-		values.Set(m[1], m[2])
-	}
+	values := b.hidden(form)
 	for i := 0; i+1 < len(typed); i += 2 {
 		values.Set(typed[i], typed[i+1])
+	}
+	return values
+}
+
+// hidden are the values of the hidden fields in a piece of a page.
+func (b *browser) hidden(form string) url.Values {
+	values := url.Values{}
+	for _, m := range regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`).FindAllStringSubmatch(form, -1) {
+		values.Set(m[1], html.UnescapeString(m[2]))
 	}
 	return values
 }

@@ -182,7 +182,7 @@ func (s *site) signedIn(show func(p *page) error) func(http.ResponseWriter, *htt
 		}
 		if !who.SignedIn() {
 			to := "/sign-in"
-			if next := localPath(r.URL.Path); next != "/" && r.Method == http.MethodGet {
+			if next := s.localPath(r.URL.Path); next != "/" && r.Method == http.MethodGet {
 				to += "?next=" + url.QueryEscape(next)
 			}
 			http.Redirect(w, r, to, http.StatusSeeOther)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 
@@ -104,7 +105,20 @@ func (s *site) signInPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	next := localPath(r.URL.Query().Get("next"))
+	next := s.localPath(r.URL.Query().Get("next"))
+	if r.URL.Query().Has("return_to") {
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		to, ok := s.Access.ReturnOf(query)
+		if err != nil || !ok {
+			return s.show(w, r, http.StatusBadRequest, "message", "This way leads nowhere", person{}, message{
+				Lead:   "The page that sent you here is none that this site sends people back to.",
+				Follow: "If you came here from a link in a mail or a message, it may want to lead you astray: close this page.", Back: "/", Label: "To the start page"})
+		}
+		if who.SignedIn() {
+			return s.handOver(w, who, to)
+		}
+		next = "/sign-in?" + to.Query()
+	}
 	if who.SignedIn() {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
@@ -116,12 +130,25 @@ func (s *site) signInPage(w http.ResponseWriter, r *http.Request) error {
 	return s.show(w, r, http.StatusOK, "sign-in", "Sign in", who, body)
 }
 
+// handOver sends whoever is signed in back to the portal that asked, with a code for its back end (SPEC 7.6). Nobody is
+// asked once more: a link that leads here from elsewhere signs them in to their own portal as themselves and no more.
+// That somebody is signed in as somebody else is prevented by the portal, which finds its own state again.
+func (s *site) handOver(w http.ResponseWriter, who person, to access.Return) error {
+	address, err := s.Access.HandOver(who.Principal, to)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", address) // no body repeats it, as that of http.Redirect would
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
 func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
 	before, err := s.who(r.Context(), r)
 	if err != nil {
 		return err
 	}
-	body := signInBody{Email: r.PostForm.Get("email"), Next: localPath(r.PostForm.Get("next"))}
+	body := signInBody{Email: r.PostForm.Get("email"), Next: s.localPath(r.PostForm.Get("next"))}
 	password := r.PostForm.Get("password")
 	var in access.SignedIn
 	if len(password) > maxPassword {
@@ -178,7 +205,7 @@ func (s *site) factor(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body := factorBody{Challenge: r.PostForm.Get("challenge"), Next: localPath(r.PostForm.Get("next"))}
+	body := factorBody{Challenge: r.PostForm.Get("challenge"), Next: s.localPath(r.PostForm.Get("next"))}
 	in, err := s.Access.SecondFactor(r.Context(), s.signingIn(r), body.Challenge, events.FactorID{}, r.PostForm.Get("code"))
 	var refusal *domain.Error
 	switch {
@@ -224,6 +251,6 @@ func (s *site) signOut(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	s.setCookie(w, "roster_session", "", -1)
-	http.Redirect(w, r, localPath(r.PostForm.Get("next")), http.StatusSeeOther)
+	http.Redirect(w, r, s.localPath(r.PostForm.Get("next")), http.StatusSeeOther)
 	return nil
 }

@@ -50,14 +50,15 @@ type Config struct {
 	App        *handlers.App
 	Access     *access.Access
 	Links      Links
-	PublicURL  string // https makes the cookies Secure; no page takes its address from the request
-	PortalName string // "Roster" where it is empty
-	Logo       []byte // a picture of the portal's; nil: none
-	Accent     string // the portal's colour as #rrggbb; "": ours
+	PublicURL  string   // https makes the cookies Secure; no page takes its address from the request
+	PortalName string   // "Roster" where it is empty
+	Logo       []byte   // a picture of the portal's; nil: none
+	Accent     string   // the portal's colour as #rrggbb; "": ours
+	HasInbox   bool     // there is a /dev/inbox
+	Portals    []string // the origins that sign-ins are handed over to
 	// API answers /v1 in the process: what a signed-in page shows and does, it asks there. nil: there are no such pages.
-	API      http.Handler
-	HasInbox bool // there is a /dev/inbox
-	Logger   *slog.Logger
+	API    http.Handler
+	Logger *slog.Logger
 	// Origin says from where a request comes. nil: the connection's address and the User-Agent, right where there
 	// is no proxy in front.
 	Origin func(*http.Request) events.OriginInfo
@@ -92,7 +93,7 @@ func Mount(mux *http.ServeMux, c Config) error {
 		c.Origin = origin.Behind()
 	}
 	s := &site{Config: c, enroll: &enroll.Enroll{App: c.App, Access: c.Access}, origin: http.NewCrossOriginProtection(),
-		secure: public.Scheme == "https", headers: headers(public.Scheme == "https")}
+		secure: public.Scheme == "https", headers: headers(public.Scheme == "https", c.Portals)}
 	if err := s.origin.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
 		return fmt.Errorf("web: %w", err)
 	}
@@ -208,10 +209,11 @@ func (s *site) route(v verbs) http.Handler {
 }
 
 // headers are those of every answer. Nothing may run or be loaded but our own files, nobody may frame the page or learn
-// its address.
-func headers(secure bool) http.Header {
+// its address. A form of ours may lead on to a portal, once it has signed somebody in.
+func headers(secure bool, portals []string) http.Header {
 	h := http.Header{}
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	form := strings.Join(append([]string{"'self'"}, portals...), " ")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action "+form+"; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
@@ -267,8 +269,8 @@ func (s *site) who(ctx context.Context, r *http.Request) (person, error) {
 		return person{}, nil // a session that has ended is nobody's
 	case err != nil:
 		return person{}, err
-	case p.Actor.User().IsZero():
-		return person{}, nil // pages are for people
+	case p.Actor.User().IsZero(), p.Opener != nil:
+		return person{}, nil // pages are for people themselves
 	}
 	who, err := s.enroll.Person(ctx, p.User)
 	if err != nil {
