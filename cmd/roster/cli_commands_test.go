@@ -193,6 +193,17 @@ func walkUsers(t *testing.T, r *running, account string, owner caller) {
 		again := r.signIn("bob@northwind.example")
 		s.run("user", "end-sessions", bob).ends(0, "active")
 		again.get("/v1/me").Want(401)
+		if sessions := s.run("user", "sessions", bob, "--json").ends(0).json(); len(sessions["items"].([]any)) != 0 {
+			t.Errorf("SPEC 4.10: %v", sessions)
+		}
+		s.run("user", "open-session", bob, "--dry-run").ends(0, "session.started", "nothing has been done")
+		opened := s.run("user", "open-session", bob, "--account", account, "--ttl", "PT5M", "--json").ends(0).json()
+		r.as(opened["token"].(string)).get("/v1/me").Want(200)
+		s.run("user", "open-session", bob, "--ttl", "PT13H").ends(1, "PT12H")
+		s.run("user", "sessions", bob).ends(0, "opened by the operator", "OPENED BY")
+		s.run("user", "end-sessions", bob).ends(0, "active")
+		r.as(opened["token"].(string)).get("/v1/me").Want(401)
+		s.run("user", "reset-factors", bob).ends(0, bob)
 		s.run("user", "lock", ann).ends(1, "last_active_owner")
 		s.run("user", "revoke", account, bob, "--reason", "Contract ended").ends(0, "revoked")
 	})

@@ -52,7 +52,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 // SPEC 7.3: what changes something can be tried, confirmed, and repeated; everything that asks says whom.
 func TestEveryCommandHasTheFlags(t *testing.T) {
 	local := []string{"serve", "doctor", "login", "logout", "completion", "version", "portal list", "projections status", "projections rebuild"}
-	reads := []string{"account list", "account show", "account tree", "user list", "user show", "invitation list", "invitation show", "role list", "module list", "contact list", "audit", "check", "portal show"}
+	reads := []string{"account list", "account show", "account tree", "user list", "user show", "user sessions", "invitation list", "invitation show", "role list", "module list", "contact list", "audit", "check", "portal show"}
 	for _, command := range grammar(t).Model.Leaves(false) {
 		var flags []string
 		for _, group := range command.AllFlags(true) {
@@ -93,7 +93,7 @@ func TestCompletion(t *testing.T) {
 		want  string
 	}{
 		{[]string{"acc"}, "account"},
-		{[]string{"user", "re"}, "reactivate revoke"},
+		{[]string{"user", "re"}, "reactivate revoke reset-factors"},
 		{[]string{"user", "list", "acc", "--sta"}, "--status"},
 		{[]string{"audit", "--format", ""}, "table csv ndjson"},
 		{[]string{"user", "bulk", "acc", "s"}, "suspend"},

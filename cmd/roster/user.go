@@ -11,20 +11,23 @@ import (
 )
 
 type userCmd struct {
-	List        userListCmd       `cmd:"" help:"List the users of an account, members and open invitations." example:"roster user list 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 --status active --role admin"`
-	Show        userShowCmd       `cmd:"" help:"Show a member." example:"roster user show 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 ann@northwind.example"`
-	Role        userRoleCmd       `cmd:"" help:"Replace the roles of a member." example:"roster user role 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 ann@northwind.example admin"`
-	Suspend     userSuspendCmd    `cmd:"" help:"Take a member's access until reactivated." example:"roster user suspend 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 ann@northwind.example --reason 'On leave'"`
-	Reactivate  userReactivateCmd `cmd:"" help:"Give a suspended member the roles held before." example:"roster user reactivate 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 ann@northwind.example"`
-	Revoke      userRevokeCmd     `cmd:"" help:"End a membership; the person can be invited again." example:"roster user revoke 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 ann@northwind.example --reason 'Contract ended'"`
-	Bulk        userBulkCmd       `cmd:"" help:"Do the same to many members, with an outcome for each." example:"roster user bulk 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 suspend --users users.txt --dry-run"`
-	Access      userAccessCmd     `cmd:"" help:"Show a user's access over all accounts, or save several changes of it with --set, all or nothing." example:"roster user access 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 ann@northwind.example"`
-	Add         userAddCmd        `cmd:"" help:"Make an existing user a member of another account." example:"roster user add 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f viewer"`
-	Lock        userLockCmd       `cmd:"" help:"Lock a user: all sessions end, and nobody signs in as that user." example:"roster user lock 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f --reason 'Lost laptop'"`
-	Unlock      userUnlockCmd     `cmd:"" help:"Unlock a user." example:"roster user unlock 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f"`
-	EndSessions userSessionsCmd   `cmd:"" help:"Sign a user out everywhere." example:"roster user end-sessions 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f"`
-	Erase       userEraseCmd      `cmd:"" help:"Erase a person for good: the keys of their data are destroyed." example:"roster user erase ann@northwind.example --dry-run"`
-	Owner       userOwnerCmd      `cmd:"" help:"Make a user an owner of an account that has lost its owners." example:"roster user owner 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f"`
+	List         userListCmd        `cmd:"" help:"List the users of an account, members and open invitations." example:"roster user list 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 --status active --role admin"`
+	Show         userShowCmd        `cmd:"" help:"Show a member." example:"roster user show 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 ann@northwind.example"`
+	Role         userRoleCmd        `cmd:"" help:"Replace the roles of a member." example:"roster user role 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 ann@northwind.example admin"`
+	Suspend      userSuspendCmd     `cmd:"" help:"Take a member's access until reactivated." example:"roster user suspend 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 ann@northwind.example --reason 'On leave'"`
+	Reactivate   userReactivateCmd  `cmd:"" help:"Give a suspended member the roles held before." example:"roster user reactivate 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 ann@northwind.example"`
+	Revoke       userRevokeCmd      `cmd:"" help:"End a membership; the person can be invited again." example:"roster user revoke 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 ann@northwind.example --reason 'Contract ended'"`
+	Bulk         userBulkCmd        `cmd:"" help:"Do the same to many members, with an outcome for each." example:"roster user bulk 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 suspend --users users.txt --dry-run"`
+	Access       userAccessCmd      `cmd:"" help:"Show a user's access over all accounts, or save several changes of it with --set, all or nothing." example:"roster user access 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 ann@northwind.example"`
+	Add          userAddCmd         `cmd:"" help:"Make an existing user a member of another account." example:"roster user add 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f viewer"`
+	Lock         userLockCmd        `cmd:"" help:"Lock a user: all sessions end, and nobody signs in as that user." example:"roster user lock 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f --reason 'Lost laptop'"`
+	Unlock       userUnlockCmd      `cmd:"" help:"Unlock a user." example:"roster user unlock 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f"`
+	EndSessions  userSessionsCmd    `cmd:"" help:"Sign a user out everywhere." example:"roster user end-sessions 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f"`
+	Sessions     userSessionListCmd `cmd:"" help:"List where a user is signed in, and what the operator has opened." example:"roster user sessions 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f"`
+	OpenSession  userOpenSessionCmd `cmd:"" help:"Open a session for a user, as for support; its token is shown this once." example:"roster user open-session 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f --account 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 --ttl PT30M"`
+	ResetFactors userResetCmd       `cmd:"" help:"Take all of a user's second factors away, for somebody who has lost them." example:"roster user reset-factors 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f"`
+	Erase        userEraseCmd       `cmd:"" help:"Erase a person for good: the keys of their data are destroyed." example:"roster user erase ann@northwind.example --dry-run"`
+	Owner        userOwnerCmd       `cmd:"" help:"Make a user an owner of an account that has lost its owners." example:"roster user owner 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f"`
 }
 
 type userListCmd struct {

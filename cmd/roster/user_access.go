@@ -94,15 +94,6 @@ func (c userUnlockCmd) Run(ctx context.Context, io stdio) error {
 	return c.operatorChange(ctx, io, c.User, "unlock", body{}.set("reason", c.Reason))
 }
 
-type userSessionsCmd struct {
-	changes
-	User string `arg:"" help:"The user's id."`
-}
-
-func (c userSessionsCmd) Run(ctx context.Context, io stdio) error {
-	return c.operatorChange(ctx, io, c.User, "end-sessions", nil)
-}
-
 // operatorChange sends a command on a user, whichever accounts they are in.
 func (c changes) operatorChange(ctx context.Context, io stdio, user, verb string, with body) error {
 	api, err := c.changer(io)

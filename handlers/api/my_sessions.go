@@ -71,6 +71,11 @@ func listSessions(ctx context.Context, r *request, _ *struct{}) (*Reply[ListBody
 	if err != nil {
 		return nil, err
 	}
+	return r.sessionsOf(ctx, id)
+}
+
+// sessionsOf lists the sessions of a user that are alive, the newest first.
+func (r *request) sessionsOf(ctx context.Context, id events.UserID) (*Reply[ListBody[deviceBody]], error) {
 	u, position, err := r.App.User(ctx, id)
 	if err != nil {
 		return nil, err

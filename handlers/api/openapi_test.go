@@ -41,7 +41,7 @@ func routes() []string {
 		"GET " + a + "/contacts", "POST " + a + "/contacts", "GET " + a + "/contacts/{contact}", "PATCH " + a + "/contacts/{contact}", "DELETE " + a + "/contacts/{contact}",
 		"POST " + a + "/users", "GET " + a + "/users/{user}/access", "PUT " + a + "/users/{user}/access", "POST " + a + "/users/bulk",
 		"GET /v1/portal", "GET /v1/operator/portal", "PUT /v1/operator/portal", "POST /v1/operator/accounts/{account}/adopt", "GET /v1/users", "GET " + a + "/users/{user}/timeline", "GET " + a + "/invitations/{invitation}/timeline", "GET /v1/operator/accounts", "GET /v1/operator/users", "GET /v1/operator/modules", "PUT /v1/operator/modules", "POST /v1/operator/users/{user}/lock", "POST /v1/operator/users/{user}/unlock",
-		"POST /v1/operator/users/{user}/end-sessions", "POST /v1/operator/accounts/{account}/owner", "POST /v1/sessions/introspect", "POST /v1/sessions/exchange", "POST /v1/operator/sessions",
+		"POST /v1/operator/users/{user}/end-sessions", "POST /v1/operator/accounts/{account}/owner", "POST /v1/sessions/introspect", "POST /v1/sessions/exchange", "POST /v1/operator/sessions", "GET /v1/operator/users/{user}/sessions",
 		"POST /v1/sessions/factor", "POST /v1/sessions/passkey", "POST /v1/me/factors/passkey", "POST /v1/me/factors/passkey/verify", "POST /v1/me/mobile", "POST /v1/me/mobile/verify", "GET /v1/me/sessions", "DELETE /v1/me/sessions", "DELETE /v1/me/sessions/{session}", "GET /v1/me/factors", "POST /v1/me/factors", "POST /v1/me/factors/{factor}/verify", "DELETE /v1/me/factors/{factor}", "POST /v1/me/recovery-codes",
 		"POST " + a + "/users/{user}/reset-factors", "POST /v1/operator/users/{user}/reset-factors",
 		"GET /v1/setup/{token}", "POST /v1/setup/{token}",

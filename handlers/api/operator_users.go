@@ -17,6 +17,8 @@ func (s *server) operatorUserRoutes() {
 		command: true, senior: operatorOnly}, unlockUser)
 	add(s, operation{id: "EndSessions", method: http.MethodPost, path: at + "/end-sessions", tag: "operator", summary: "Sign a user out everywhere",
 		command: true, senior: operatorOnly}, endSessions)
+	add(s, operation{id: "ListSessionsByOperator", method: http.MethodGet, path: at + "/sessions", tag: "operator", summary: "Where a user is signed in",
+		senior: operatorOnly, codes: []domain.Code{codePosition}}, listSessionsByOperator)
 	add(s, operation{id: "AppointOwner", method: http.MethodPost, path: "/v1/operator/accounts/{account}/owner", tag: "operator", summary: "Make a user an owner of an account",
 		description: "The way in where an account has lost its owners. Who has no user yet is invited as owner by the account's invitations.",
 		command:     true, senior: operatorOnly, codes: []domain.Code{domain.AccountClosed}}, appointOwner)
@@ -71,6 +73,24 @@ func endSessions(_ context.Context, r *request, in *UserParam) (*Reply[lockedBod
 		return nil, r.unless(err)
 	}
 	return r.locked(user, domain.EndSessions{User: user})
+}
+
+func listSessionsByOperator(ctx context.Context, r *request, in *UserParam) (*Reply[ListBody[deviceBody]], error) {
+	if err := operatorOnly(r); err != nil {
+		return nil, err
+	}
+	user, err := userID(in.User)
+	if err != nil {
+		return nil, err
+	}
+	u, _, err := r.App.User(ctx, user)
+	if err == nil && !u.Registered {
+		err = nowhere()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.sessionsOf(ctx, user)
 }
 
 func (r *request) locked(user events.UserID, cmd domain.Command) (*Reply[lockedBody], error) {

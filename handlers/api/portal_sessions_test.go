@@ -266,6 +266,12 @@ func TestOperatorOpensSession(t *testing.T) {
 	if devices.text("items.0.opened_by") != "operator" || devices.text("items.0.ip") != "" || devices.at("items.1.opened_by") != nil {
 		t.Errorf("SPEC 4.6, 7.6: %s", devices.body)
 	}
+	seen := w.do("GET", "/v1/operator/users/"+ann.id+"/sessions", w.operator, nil).is(200)
+	if seen.count("items") != 2 || seen.at("items.0.current") != false || seen.text("items.0.opened_by") != "operator" || seen.text("items.1.ip") != "127.0.0.1" {
+		t.Errorf("SPEC 4.6: as the operator sees it: %s", seen.body)
+	}
+	w.do("GET", "/v1/operator/users/"+ann.id+"/sessions", ann.token, nil).refused(403, "not_permitted")
+	w.do("GET", "/v1/operator/users/"+account+"/sessions", w.operator, nil).refused(404, "not_found")
 	w.do("DELETE", "/v1/me/sessions/"+devices.text("items.1.id"), token, nil).refused(403, "not_permitted")
 	w.do("DELETE", "/v1/me/sessions/"+devices.text("items.0.id"), ann.token, nil).is(200)
 	w.do("GET", "/v1/me", token, nil).refused(401, "sign_in_required")
