@@ -33,6 +33,9 @@ func (c AcceptInvitation) Decide(w *World, is Issued) error {
 	address := w.Address(i.Address)
 	holder := address.User
 	signedIn := is.Actor.User()
+	if err := is.byPerson(); err != nil {
+		return err
+	}
 	if !signedIn.IsZero() && signedIn != holder {
 		return refuse(WrongRecipient, "this invitation is for somebody else: sign out first")
 	}

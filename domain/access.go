@@ -91,7 +91,7 @@ func (w *World) sees(account events.AccountID) (Account, Access, error) {
 		return Account{ID: account}, Access{}, refuse(NotFound, "no such account")
 	}
 	user := w.is.Actor.User()
-	access := w.accessIn(chain, user)
+	access := w.mine(chain)
 	if w.is.operator() {
 		return chain[0], Access{all: true, closed: access.closed}, nil
 	}
@@ -176,12 +176,12 @@ func (c MayIn) Target() (events.AccountID, *events.Subject) { return c.Account, 
 // inviterMay says whether whoever invited could still grant it: when not, the invitation is dead (SPEC 2.10). What
 // the operator invited never dies so.
 func (w *World) inviterMay(account events.AccountID, i Invitation) bool {
-	if i.By.Type != events.ByUser {
+	if inviterOf(i.By).IsZero() {
 		return true
 	}
 	for _, p := range w.parts(account, i) {
 		chain := w.chain(p.account)
-		access := w.accessIn(chain, i.By.User())
+		access := w.accessOf(chain, i.By)
 		if !access.Holds(UsersInvite) || !access.covers(w.resolve(chain, p.Grants)) {
 			return false
 		}
@@ -192,10 +192,10 @@ func (w *World) inviterMay(account events.AccountID, i Invitation) bool {
 // mostRevoked bounds the facts about invitations that one commit takes along, so that it fits into a message.
 const mostRevoked = 1000
 
-// endInvitationsOf records that the invitations of a user who has just lost the right to grant them are dead. They
-// would read so without it; the facts see to it that they stay so should the user regain the right (SPEC 2.10).
-func (w *World) endInvitationsOf(user events.UserID, account events.AccountID) {
-	open, _ := w.Account(account).open.Get(user)
+// endInvitationsOf records that the invitations of a user or a key that has just lost the right to grant them are dead. They
+// would read so without it; the facts see to it that they stay so should it be regained (SPEC 2.10).
+func (w *World) endInvitationsOf(by events.AnyID, account events.AccountID) {
+	open, _ := w.Account(account).open.Get(by)
 	n := 0
 	for id := range open.All() {
 		i, _ := w.Account(account).Invitation(id)

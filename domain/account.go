@@ -45,7 +45,8 @@ type Account struct {
 	invitations pmap[events.InvitationID, Invitation]
 	byAddress   pmap[events.AddressID, seat]
 	contacts    pmap[events.ContactID, Contact]
-	open        pmap[events.UserID, pmap[events.InvitationID, struct{}]] // pending ones, by the user who invited
+	keys        pmap[events.KeyRefID, Key]                              // those not revoked
+	open        pmap[events.AnyID, pmap[events.InvitationID, struct{}]] // pending ones, by the user or key that invited
 }
 
 // later is an owner by a grant that had yet to begin when it was written.
@@ -243,7 +244,7 @@ func (a Account) withoutOwner(user events.UserID) Account {
 func (a Account) withInvitation(i Invitation, h Happened) Account {
 	i.Version = h.Pos
 	a.invitations = a.invitations.With(i.ID, i)
-	if by := i.By.User(); !by.IsZero() {
+	if by := inviterOf(i.By); !by.IsZero() {
 		open, _ := a.open.Get(by)
 		if i.Status == Pending {
 			open = open.With(i.ID, struct{}{})
@@ -255,6 +256,14 @@ func (a Account) withInvitation(i Invitation, h Happened) Account {
 		}
 	}
 	return a
+}
+
+// inviterOf is the user or the key that has invited; zero for anybody else, whose invitations end with nobody's access.
+func inviterOf(by events.Actor) events.AnyID {
+	if key := by.Key(); !key.IsZero() {
+		return key.Any()
+	}
+	return by.User().Any()
 }
 
 func (a Account) changed(user events.UserID, h Happened, change func(*Member)) Account {
@@ -291,6 +300,18 @@ func (a Account) evolve(h Happened) State {
 		return a.withRole(f.Role, &f.To, h)
 	case events.RoleWithdrawn:
 		return a.withRole(f.Role, nil, h)
+
+	case events.KeyCreated:
+		return a.withKey(f.Key, h, func(k *Key) {
+			*k = Key{ID: f.Key, Name: f.Name, Owner: f.Owner, Grants: f.Grants, Scopes: f.Scopes, OnBehalf: f.OnBehalf, ExpiresAt: f.ExpiresAt, Hash: f.Hash,
+				By: h.By, CreatedAt: h.At, Version: h.Pos}
+		})
+	case events.KeyRotated:
+		return a.withKey(f.Key, h, func(k *Key) {
+			k.Former, k.FormerUntil, k.Hash, k.RotatedAt = k.Hash, f.Until, f.Hash, h.At
+		})
+	case events.KeyRevoked:
+		a.keys = a.keys.Without(f.Key)
 
 	case events.ContactAdded:
 		return a.withContact(f.Contact, f.Person.Box, f.Roles, false, h)
@@ -378,8 +399,7 @@ func (a Account) evolve(h Happened) State {
 		events.UserLocked, events.UserUnlocked,
 		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
-		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
-		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
+		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested:
 	}
 	return a
 }

@@ -46,6 +46,6 @@ func (c ChangeRole) Decide(w *World, is Issued) error {
 		return err
 	}
 	w.record(events.OfAccount(c.Account), events.MembershipRoleChanged{User: c.User, From: m.Grants, To: grants})
-	w.endInvitationsOf(c.User, c.Account)
+	w.endInvitationsOf(c.User.Any(), c.Account)
 	return nil
 }

@@ -34,7 +34,10 @@ func (c ExpireMembership) Decide(w *World, is Issued) error {
 		return nil
 	}
 	w.record(events.OfAccount(c.Account), events.MembershipExpired{User: c.User, Ended: ended, Left: left})
-	w.endInvitationsOf(c.User, c.Account)
+	if left == nil {
+		w.endKeysOf(c.User, c.Account, events.BecauseMembershipEnded)
+	}
+	w.endInvitationsOf(c.User.Any(), c.Account)
 	return nil
 }
 

@@ -138,6 +138,9 @@ func (c askFactors) Decide(w *World, _ Issued) error { *c.into = w.Asked(c.user)
 // myself is the user who asks, about themselves.
 func (w *World) myself(user events.UserID) (User, error) {
 	u := w.User(user)
+	if err := w.is.byPerson(); err != nil {
+		return u, err
+	}
 	switch {
 	case !w.is.self(user):
 		return u, refuse(NotPermitted, "only one's own")
@@ -390,7 +393,7 @@ func (w *World) mayResetFactors(account events.AccountID, user events.UserID) er
 	for _, id := range w.User(user).Accounts() {
 		chain := w.chain(id)
 		held := w.accessIn(chain, user).held
-		if own := w.accessIn(chain, w.is.Actor.User()); len(held) > 0 && !own.covers(held) {
+		if own := w.mine(chain); len(held) > 0 && !own.covers(held) {
 			return refuse(ExceedsOwnAccess, "this user may do more than you, here or in another account: the operator can reset it")
 		}
 	}

@@ -14,10 +14,14 @@ type held struct {
 	in    events.AccountID // where it stands
 	since uint64           // position of the last commit that changed the membership
 	roles []*Role
-	owns  bool // it has the protected role
+	owns  bool     // it has the protected role
+	only  []string // by a key with scopes: nothing but these, which may be patterns; none for no such bound
 }
 
 func (g *held) holds(p Permission) bool {
+	if len(g.only) > 0 && !slices.ContainsFunc(g.only, func(scope string) bool { return matches(scope, p) }) {
+		return false
+	}
 	if slices.Contains(g.Permissions, p) {
 		return true
 	}
@@ -120,7 +124,7 @@ func (a Access) Permissions() []Permission {
 			}
 		}
 	}
-	more = slices.DeleteFunc(more, func(p Permission) bool { return slices.Contains(own, p) })
+	more = slices.DeleteFunc(more, func(p Permission) bool { return slices.Contains(own, p) || !a.Holds(p) })
 	slices.Sort(more)
 	had := slices.DeleteFunc(own, func(p Permission) bool { return !a.Holds(p) })
 	return append(had, slices.Compact(more)...)

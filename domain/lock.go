@@ -36,6 +36,7 @@ func (c LockUser) Decide(w *World, is Issued) error {
 			last = append(last, id)
 		}
 		w.record(events.OfAccount(id), events.MembershipUserLocked{User: c.User})
+		w.endKeysOf(c.User, id, events.BecauseUserLocked)
 	}
 	if last != nil && !c.Force {
 		e := refuse(LastActiveOwner, "these accounts would have no active owner left: force it all the same")

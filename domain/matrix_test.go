@@ -102,6 +102,18 @@ resend?         N     N     N       N      N    P         N
 withdraw?       N     N     N       N      N    P         N
 `
 
+// ofKeys: who may make and end API keys; admin-key and viewer-key are such keys (SPEC 3.3, 3.4, 7.5).
+const ofKeys = `
+command        owner admin manager viewer none suspended operator admin-key viewer-key
+key=admin      +     +     P       P      N    P         +        +         P
+key=manager    +     +     P       P      N    P         +        +         P
+key=viewer     +     +     P       P      N    P         +        +         P
+rotate-key     +     +     P       P      N    P         +        +         P
+revoke-key     +     +     P       P      N    P         +        +         P
+rotate-key?    N     N     P       P      N    P         N        N         P
+revoke-key?    N     N     P       P      N    P         N        N         P
+`
+
 // caller is somebody of a role; suspended ones are owners, so that nothing but the suspension stands in their way.
 func caller(role string) (history []past, who events.Actor) {
 	switch role {
@@ -109,6 +121,8 @@ func caller(role string) (history []past, who events.Actor) {
 		return nil, operator
 	case "none":
 		return nil, by("caller")
+	case "admin-key", "viewer-key":
+		return []past{keyed(keyOf("caller", is(strings.TrimSuffix(role, "-key"))))}, byKey("caller")
 	case "suspended":
 		return []past{member("caller", is(Owner)), suspended("caller")}, by("caller")
 	}
@@ -123,7 +137,18 @@ func command(name, target string) Command {
 	if role, ok := strings.CutPrefix(name, "invite="); ok {
 		return InviteUsers{Account: root, Invitees: []*Addressee{addressee("new")}, Grants: roles(role)}
 	}
+	if role, ok := strings.CutPrefix(name, "key="); ok {
+		return CreateKey{Account: root, Key: apiKey("new"), KeyName: "new", Grants: roles(role)}
+	}
 	switch name {
+	case "rotate-key":
+		return RotateKey{Account: root, Key: apiKey("open")}
+	case "revoke-key":
+		return RevokeKey{Account: root, Key: apiKey("open")}
+	case "rotate-key?":
+		return RotateKey{Account: root, Key: apiKey("unknown")}
+	case "revoke-key?":
+		return RevokeKey{Account: root, Key: apiKey("unknown")}
 	case "suspend":
 		return Suspend{Account: root, User: u}
 	case "reactivate":
@@ -222,6 +247,12 @@ func TestMatrixOnTheLastOwner(t *testing.T) {
 func TestMatrixOfInvitations(t *testing.T) {
 	byCaller(t, inviting, "", func(_ string, own []past) []past {
 		return history(opened(root), member("keeper", is(Owner)), own, invitation1("open", is(Viewer)))
+	})
+}
+
+func TestMatrixOfKeys(t *testing.T) {
+	byCaller(t, ofKeys, "", func(_ string, own []past) []past {
+		return history(opened(root), member("keeper", is(Owner)), own, keyed(keyOf("open", is(Admin))))
 	})
 }
 

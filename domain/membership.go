@@ -27,7 +27,7 @@ func (w *World) mayChange(account events.AccountID, user events.UserID, p Permis
 		m = Member{User: user}
 		held = w.accessIn(chain, user).held
 	}
-	lowering := w.is.self(user) && p == UsersChangeRole
+	lowering := w.is.self(user) && w.is.Through.IsZero() && p == UsersChangeRole
 	switch known := m.Status != "" || len(held) > 0; {
 	case !known && access.Holds(UsersRead):
 		return a, m, access, refuse(NotFound, "no such user in this account")

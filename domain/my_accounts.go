@@ -47,7 +47,7 @@ func (c askMyAccounts) Decide(w *World, _ Issued) error {
 			continue
 		}
 		seen[id] = true
-		mine := MyAccount{Account: w.Account(id), Access: w.AccessOf(c.user, id)}
+		mine := MyAccount{Account: w.Account(id), Access: w.mine(w.chain(id))}
 		if mine.Access.None() {
 			continue
 		}

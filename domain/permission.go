@@ -24,6 +24,8 @@ const (
 	AuditExport       Permission = "audit:export"
 	PolicyRead        Permission = "policy:read"
 	PolicyChange      Permission = "policy:change"
+	KeysRead          Permission = "keys:read"
+	KeysManage        Permission = "keys:manage"
 	ContactsRead      Permission = "contacts:read"
 	ContactsManage    Permission = "contacts:manage"
 	AccountRead       Permission = "account:read"
@@ -37,7 +39,7 @@ func OwnPermissions() []Permission {
 	return []Permission{
 		UsersRead, UsersInvite, UsersChangeRole, UsersSuspend, UsersRevoke, UsersResetFactors,
 		RolesRead, RolesDefine, AuditRead, AuditExport, PolicyRead, PolicyChange,
-		"keys:read", "keys:manage", ContactsRead, ContactsManage,
+		KeysRead, KeysManage, ContactsRead, ContactsManage,
 		AccountRead, AccountChange, AccountOpenSub, AccountClose,
 	}
 }

@@ -46,7 +46,8 @@ func (c Revoke) decide(w *World, is Issued) error {
 		return errConfirm()
 	}
 	w.record(events.OfAccount(c.Account), events.MembershipRevoked{User: c.User, Reason: reason})
-	w.endInvitationsOf(c.User, c.Account)
+	w.endKeysOf(c.User, c.Account, events.BecauseMembershipEnded)
+	w.endInvitationsOf(c.User.Any(), c.Account)
 	return nil
 }
 
@@ -62,6 +63,9 @@ func (c Leave) Home(_ Issued) events.Boundary { return events.OfAccount(c.Accoun
 func (c Leave) Target() (events.AccountID, *events.Subject) { return c.Account, nil }
 
 func (c Leave) Decide(w *World, is Issued) error {
+	if err := is.byPerson(); err != nil {
+		return err
+	}
 	a := w.Account(c.Account)
 	m, ok := a.Member(is.Actor.User())
 	if !ok || m.Status == Revoked {
@@ -77,6 +81,7 @@ func (c Leave) Decide(w *World, is Issued) error {
 		return err
 	}
 	w.record(events.OfAccount(c.Account), events.MembershipLeft{User: m.User})
-	w.endInvitationsOf(m.User, c.Account)
+	w.endKeysOf(m.User, c.Account, events.BecauseMembershipEnded)
+	w.endInvitationsOf(m.User.Any(), c.Account)
 	return nil
 }

@@ -218,7 +218,7 @@ func checkInvitations(t *rapid.T, a Account, at events.Time) {
 			live[i.Address]++
 		}
 		if i.Status == Pending && i.By.Type == events.ByUser {
-			if open, _ := a.open.Get(i.By.User()); open.Len() == 0 {
+			if open, _ := a.open.Get(inviterOf(i.By)); open.Len() == 0 {
 				t.Fatalf("invitation %s is missing among its inviter's open ones", i.ID)
 			}
 		}

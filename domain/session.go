@@ -37,7 +37,7 @@ func (c EndSession) Name() string { return "SignOut" }
 func (c EndSession) Home(_ Issued) events.Boundary { return events.OfUser(c.User) }
 
 func (c EndSession) Decide(w *World, is Issued) error {
-	if is.Actor.User() != c.User {
+	if is.Actor.User() != c.User || !is.Through.IsZero() {
 		return refuse(NotPermitted, "only one's own sessions")
 	}
 	u := w.User(c.User)

@@ -56,7 +56,7 @@ func (f Folded) Entries() int {
 	n := f.Keys.Len()
 	switch s := f.State.(type) {
 	case Account:
-		n += s.members.Len() + s.invitations.Len() + s.byAddress.Len() + s.contacts.Len()
+		n += s.members.Len() + s.invitations.Len() + s.byAddress.Len() + s.contacts.Len() + s.keys.Len()
 	case User:
 		n += s.accounts.Len() + s.sessions.Len()
 	case Portal:
@@ -204,6 +204,7 @@ func (a *Account) parts() []part {
 		entries[events.InvitationID, Invitation]{&a.invitations, (*Invitation).code},
 		entries[events.AddressID, seat]{&a.byAddress, (*seat).code},
 		entries[events.ContactID, Contact]{&a.contacts, (*Contact).code},
+		entries[events.KeyRefID, Key]{&a.keys, (*Key).code},
 	}
 }
 
@@ -212,7 +213,7 @@ func (a *Account) value() State {
 		if i.Status != Pending {
 			continue
 		}
-		if by := i.By.User(); !by.IsZero() {
+		if by := inviterOf(i.By); !by.IsZero() {
 			open, _ := a.open.Get(by)
 			a.open = a.open.With(by, open.With(id, struct{}{}))
 		}
@@ -450,6 +451,23 @@ func codeRole(p **Role, c *coder) {
 	c.fixed(r.Account[:])
 	list(c, &r.Permissions, codeText)
 	number(c, &r.rank)
+}
+
+func (k *Key) code(c *coder) {
+	c.fixed(k.ID[:])
+	text(c, &k.Name)
+	c.fixed(k.Owner[:])
+	c.grants(&k.Grants)
+	list(c, &k.Scopes, codeText)
+	c.flag(&k.OnBehalf)
+	number(c, &k.ExpiresAt)
+	c.fixed(k.Hash[:])
+	c.fixed(k.Former[:])
+	number(c, &k.FormerUntil)
+	c.actor(&k.By)
+	number(c, &k.CreatedAt)
+	number(c, &k.RotatedAt)
+	number(c, &k.Version)
 }
 
 func (k *Contact) code(c *coder) {

@@ -125,7 +125,8 @@ func catalogue(t *rapid.T) []events.Event {
 		events.FactorVerified{Factor: factor(o), Step: int64(n)}, events.FactorRemoved{Factor: factor(o)},
 		events.FactorReset{}, events.RecoveryCodesIssued{Secret: secret(o), Codes: int(n)}, events.SigninThrottled{Until: later}, events.AddressReleased{User: u},
 		events.AddressSignupRequested{Email: events.Sealed[events.Email]{Box: box}, Generation: n, ExpiresAt: later},
-		events.KeyCreated{}, events.KeyRotated{}, events.KeyRevoked{},
+		events.KeyCreated{Key: apiKey(o), Name: o, Owner: u, Grants: g, Scopes: []string{UsersRead}, ExpiresAt: later, OnBehalf: n == 1, Hash: events.Hash{3}},
+		events.KeyRotated{Key: apiKey(o), Hash: events.Hash{4}, Until: later}, events.KeyRevoked{Key: apiKey(o)},
 	}
 }
 
@@ -179,7 +180,7 @@ func TestSnapshotHoldsEveryField(t *testing.T) {
 		f := Folded{State: state.Interface().(State)}
 		f.Keys = f.Keys.With(commit(1), Keyed{Pos: 7, At: 8}, 0)
 		if a, ok := f.State.(Account); ok {
-			a.open = pmap[events.UserID, pmap[events.InvitationID, struct{}]]{} // found among the invitations again, of which none is pending here
+			a.open = pmap[events.AnyID, pmap[events.InvitationID, struct{}]]{} // found among the invitations again, of which none is pending here
 			f.State = a
 		}
 		if tree, ok := f.State.(Tree); ok { // the children are found among the parents again
@@ -253,7 +254,7 @@ func definitionOf(t interface{ Fatal(...any) }, d Definition) []byte {
 // What folding makes of a fixed history is pinned for the version of the format: when this fails, what a fact does or
 // how it is written has changed, and snapshots made before are wrong. Count SnapshotFormat up, and pin the new one.
 func TestSnapshotFormatIsPinned(t *testing.T) {
-	const format, pinned = 4, "518460d16f9283d5"
+	const format, pinned = 4, "c7580156e95a8d1d"
 	h := sha256.New()
 	var drawn [60][]events.Event
 	for n := range drawn {

@@ -176,7 +176,11 @@ func key(name string) events.KeyID {
 	h := hashed("key", name)
 	return events.KeyID(append(h[:], h[:8]...))
 }
-func commit(n uint64) events.CommitID      { return events.CommitID(hashed("commit", fmt.Sprint(n))) }
+func apiKey(name string) events.KeyRefID { return events.KeyRefID(hashed("apikey", name)) }
+func commit(n uint64) events.CommitID    { return events.CommitID(hashed("commit", fmt.Sprint(n))) }
+func byKey(name string) events.Actor {
+	return events.Actor{Type: events.ByKey, ID: apiKey(name).String()}
+}
 func by(name string) events.Actor          { return events.Actor{Type: events.ByUser, ID: user(name).String()} }
 func fresh(n int) [16]byte                 { return hashed("fresh", fmt.Sprint(n)) }
 func roles(names ...string) []events.Grant { return []events.Grant{{Roles: names}} }

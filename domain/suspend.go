@@ -42,7 +42,7 @@ func (c Suspend) Decide(w *World, is Issued) error {
 		return err
 	}
 	w.record(events.OfAccount(c.Account), events.MembershipSuspended{User: c.User, Reason: reason})
-	w.endInvitationsOf(c.User, c.Account)
+	w.endInvitationsOf(c.User.Any(), c.Account)
 	return nil
 }
 

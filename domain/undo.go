@@ -88,6 +88,10 @@ func (w *World) changedSince(d Deed) string {
 		return member(f.User)
 	case events.InvitationCreated:
 		return invitation(f.Invitation)
+	case events.KeyCreated:
+		if k, ok := a.Key(f.Key); !ok || k.Version != d.Pos {
+			return "key " + f.Key.String()
+		}
 	case events.RoleDefined:
 		if r := a.role(f.Role); r == nil || r.Label != f.To.Label || !slices.Equal(r.Permissions, f.To.Permissions) {
 			return "role " + f.Role
@@ -117,6 +121,12 @@ func (w *World) changedSince(d Deed) string {
 func (w *World) inverse(d Deed) (Command, error) {
 	//roster:partial what is not named here cannot be taken back
 	switch f := d.Event.(type) {
+	case events.KeyCreated:
+		return RevokeKey{Account: d.Account, Key: f.Key}, nil
+	case events.KeyRevoked: // what a membership has taken along stays ended
+		if f.Because != "" {
+			return nil, nil
+		}
 	case events.MembershipRoleChanged:
 		return ChangeRole{Account: d.Account, User: f.User, Grants: unended(f.From, w.is.At)}, nil
 	case events.MembershipSuspended:

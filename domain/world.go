@@ -29,6 +29,7 @@ type Targeted interface {
 type Issued struct {
 	At      events.Time
 	Actor   events.Actor
+	Through events.KeyRefID      // the API key by which the actor asks, or that asks on the actor's behalf
 	IfMatch *uint64              // the version of the resource that the caller has seen
 	ID      func(n int) [16]byte // fresh ids, the same for the same n at every try
 }

@@ -145,6 +145,18 @@ func (a Actor) User() UserID {
 	return id
 }
 
+// Key is the id of the acting API key, or zero when the actor is none.
+func (a Actor) Key() KeyRefID {
+	if a.Type != ByKey {
+		return KeyRefID{}
+	}
+	id, err := ParseAnyID(a.ID)
+	if err != nil {
+		return KeyRefID{}
+	}
+	return KeyRefID(id)
+}
+
 // OriginInfo is what the sealed origin of a commit holds.
 type OriginInfo struct {
 	IP     string `json:"ip,omitempty"`

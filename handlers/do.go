@@ -69,6 +69,14 @@ func (c Call) For() events.Actor {
 	return c.Actor
 }
 
+// through is the API key by which a person acts, or that acts on a person's behalf.
+func (c Call) through() events.KeyRefID {
+	if c.Behalf == nil {
+		return events.KeyRefID{}
+	}
+	return c.Actor.Key()
+}
+
 // undone is the command that a command takes back, if any.
 func undone(cmd domain.Command) events.CommitID {
 	if u, ok := cmd.(interface{ Undoes() events.CommitID }); ok {
@@ -308,7 +316,7 @@ func (t *try) decide(ctx context.Context) (*domain.World, map[events.Boundary]sn
 	states := map[events.Boundary]snapshot{}
 	at := t.Now()
 	for {
-		is := domain.Issued{At: at, Actor: t.call.For(), IfMatch: t.call.IfMatch, ID: t.id}
+		is := domain.Issued{At: at, Actor: t.call.For(), Through: t.call.through(), IfMatch: t.call.IfMatch, ID: t.id}
 		world := domain.NewWorld(is, func(b events.Boundary) (domain.State, bool) {
 			if planned, ok := t.planned[b]; ok {
 				return planned, true

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -188,15 +189,15 @@ func (s *suppressed) add(subject events.AnyID, n int) {
 	s.count[subject] += n
 }
 
-// noteRefusal writes down that a user was refused for lack of rights. That it could not be written changes nothing
+// noteRefusal writes down that a user or a key was refused for lack of rights. That it could not be written changes nothing
 // for the caller, who was refused anyway; it is told to the operator.
 func (a *App) noteRefusal(ctx context.Context, call Call, command events.CommitID, cmd domain.Command, why error) {
 	var refusal *domain.Error
-	user := call.Actor.User()
-	if user.IsZero() || !errors.As(why, &refusal) || !refusal.DeniesRights() {
+	subject := cmp.Or(call.Actor.User().Any(), call.Actor.Key().Any())
+	if subject.IsZero() || !errors.As(why, &refusal) || !refusal.DeniesRights() {
 		return
 	}
-	note := domain.RecordRefusal{Subject: user.Any(), Command: cmd.Name(), Code: refusal.Code}
+	note := domain.RecordRefusal{Subject: subject, Command: cmd.Name(), Code: refusal.Code}
 	if t, ok := cmd.(domain.Targeted); ok {
 		note.Account, note.Of = t.Target()
 	}
