@@ -57,8 +57,8 @@ func (k Key) Hashes(at events.Time) []events.Hash {
 	return []events.Hash{k.Hash}
 }
 
-// keysOf are the personal keys of a member.
-func (a Account) keysOf(owner events.UserID) (list []Key) {
+// KeysOf are the personal keys of a member.
+func (a Account) KeysOf(owner events.UserID) (list []Key) {
 	for _, k := range a.keys.All() {
 		if k.Owner == owner && !owner.IsZero() {
 			list = append(list, k)
@@ -105,16 +105,20 @@ func (w *World) accessOf(chain []Account, actor events.Actor) Access {
 	return access.through(k)
 }
 
-// mine is the access of whoever asks. What somebody does by a key ends where the key's access does: at its account and
-// its scopes.
-func (w *World) mine(chain []Account) Access {
-	access := w.accessOf(chain, w.is.Actor)
-	if w.is.Through.IsZero() {
+// mine is the access of whoever asks.
+func (w *World) mine(chain []Account) Access { return w.by(chain, w.is.Actor, w.is.Through) }
+
+// by is the access of an actor, and of one who acts by a key: it ends where the key's does, at its account and its
+// scopes.
+func (w *World) by(chain []Account, who events.Actor, through events.KeyRefID) Access {
+	access := w.accessOf(chain, who)
+	if through.IsZero() {
 		return access
 	}
-	k, up, ok := w.keyIn(chain, w.is.Through)
-	reaches := up == 0 || k.Owner == w.is.Actor.User() || slices.ContainsFunc(k.Grants, func(g events.Grant) bool { return g.Inherit })
-	if ok && reaches && (k.OnBehalf || k.Owner == w.is.Actor.User()) {
+	k, up, ok := w.keyIn(chain, through)
+	own := k.Owner == who.User()
+	reaches := up == 0 || own || slices.ContainsFunc(k.Grants, func(g events.Grant) bool { return g.Inherit })
+	if ok && reaches && (own || k.OnBehalf) {
 		return access.through(k)
 	}
 	access.held = nil
@@ -242,7 +246,7 @@ func (c CreateMyKey) Decide(w *World, is Issued) error {
 	if err := w.fresh(u, c.Password); err != nil {
 		return err
 	}
-	if len(a.keysOf(c.User)) >= maxOwnKeys || a.keys.Len() >= maxKeys {
+	if len(a.KeysOf(c.User)) >= maxOwnKeys || a.keys.Len() >= maxKeys {
 		return invalid("body", "a member has at most %d keys, and an account %d: revoke some", maxOwnKeys, maxKeys)
 	}
 	fact := events.KeyCreated{Key: c.Key, Name: strings.TrimSpace(c.KeyName), Owner: c.User, ExpiresAt: c.ExpiresAt, Hash: c.Hash}
@@ -397,7 +401,7 @@ func onKey(account events.AccountID, key events.KeyRefID) (events.AccountID, *ev
 
 // endKeysOf ends the personal keys of a member whose membership has ended, or who has been locked.
 func (w *World) endKeysOf(user events.UserID, account events.AccountID, because string) {
-	for _, k := range w.Account(account).keysOf(user) {
+	for _, k := range w.Account(account).KeysOf(user) {
 		w.record(events.OfAccount(account), events.KeyRevoked{Key: k.ID, Because: because})
 	}
 }

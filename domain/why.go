@@ -35,33 +35,42 @@ const (
 // AskWhy is a check. It is asked for the user, and for the session where there is one; whoever asks has to be allowed
 // to ask.
 func AskWhy(account events.AccountID, user events.UserID, session events.SessionID, p Permission, into *Why) Command {
-	return askWhy{MayIn{Account: account, Permission: p}, false, user, session, into}
+	who := events.Actor{Type: events.ByUser, ID: user.String(), Session: session}
+	return AskWhyBy(account, who, events.KeyRefID{}, p, into)
+}
+
+// AskWhyBy is AskWhy for a key of an account, or for whoever acts by a key.
+func AskWhyBy(account events.AccountID, who events.Actor, through events.KeyRefID, p Permission, into *Why) Command {
+	return askWhy{MayIn{Account: account, Permission: p}, false, who, through, into}
 }
 
 // AskEntry is a check of whether a user may enter an account at all, in the session, whatever they may do there.
 func AskEntry(account events.AccountID, user events.UserID, session events.SessionID, into *Why) Command {
-	return askWhy{MayIn{Account: account}, true, user, session, into}
+	who := events.Actor{Type: events.ByUser, ID: user.String(), Session: session}
+	return askWhy{MayIn{Account: account}, true, who, events.KeyRefID{}, into}
 }
 
 type askWhy struct {
 	MayIn
 	entry   bool // no permission is asked for
-	user    events.UserID
-	session events.SessionID
+	who     events.Actor
+	through events.KeyRefID
 	into    *Why
 }
 
 func (c askWhy) Decide(w *World, _ Issued) error {
-	why := w.Why(c.Account, c.user, c.Permission)
+	chain := w.chain(c.Account)
+	why := w.why(chain, c.Account, c.who, c.through, c.Permission)
 	if c.entry && !why.Access.closed && !why.Access.None() {
 		why.Allowed, why.Missing = true, ""
 	}
-	chain := w.chain(c.Account)
-	if s, ok := w.User(c.user).Session(c.session); ok && !s.goodFor(chain) {
-		*c.into = Why{Missing: MissingSession}
-		return nil
+	if user := c.who.User(); !user.IsZero() {
+		if s, ok := w.User(user).Session(c.who.Session); ok && !s.goodFor(chain) {
+			*c.into = Why{Missing: MissingSession}
+			return nil
+		}
 	}
-	if why.Allowed && w.enters(chain, c.user, c.session) != nil {
+	if why.Allowed && w.enters(chain, c.who.User(), c.who.Session) != nil {
 		why.Allowed, why.By, why.Missing = false, nil, MissingFactor
 	}
 	*c.into = why
@@ -70,19 +79,23 @@ func (c askWhy) Decide(w *World, _ Issued) error {
 
 // Why says whether a user may do something in an account at this moment, and why.
 func (w *World) Why(account events.AccountID, user events.UserID, p Permission) Why {
-	chain := w.chain(account)
-	why := Why{Access: w.accessIn(chain, user)}
+	who := events.Actor{Type: events.ByUser, ID: user.String()}
+	return w.why(w.chain(account), account, who, events.KeyRefID{}, p)
+}
+
+func (w *World) why(chain []Account, account events.AccountID, who events.Actor, through events.KeyRefID, p Permission) Why {
+	why := Why{Access: w.by(chain, who, through)}
 	for i := range why.Access.held {
 		h := &why.Access.held[i]
 		reason := Reason{Account: h.in, Inherited: h.in != account, Until: h.Until, Position: h.since}
 		for _, r := range h.roles {
-			if r.Holds(p) {
+			if r.Holds(p) && h.holds(p) {
 				reason.Role = r.Name
 				why.By = append(why.By, reason)
 			}
 		}
 		for _, extra := range h.Permissions {
-			if extra == p {
+			if extra == p && h.holds(p) {
 				reason.Role = ""
 				why.By = append(why.By, reason)
 			}
@@ -96,7 +109,7 @@ func (w *World) Why(account events.AccountID, user events.UserID, p Permission) 
 	case !why.Access.None():
 		why.Missing = MissingPermission
 	default:
-		why.Missing = missingMembership(chain, user)
+		why.Missing = missingMembership(chain, who.User())
 	}
 	return why
 }

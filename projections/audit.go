@@ -19,7 +19,7 @@ import (
 // the network addresses and free text that stand in entries are emptied with them. An attempt to sign in is refused
 // until the session says that it was the successful one: then the session's entry is the only one.
 func Audit() Model {
-	return Model{Name: "audit", Version: 3, Tables: auditTables, Apply: applyAudit}
+	return Model{Name: "audit", Version: 4, Tables: auditTables, Apply: applyAudit}
 }
 
 // An account of zeroes is the operator's alone. operator marks the one entry of each fact that the operator's trail
@@ -300,6 +300,8 @@ func (a *auditFold) note(c *Opened, e events.Event) {
 		a.subjects[c.Boundary.ID] = auditSubject{kind: "account", name: cleanText(f.Name)}
 	case events.OperatorKeyAdded:
 		a.subjects[f.Key] = auditSubject{kind: "key", name: cleanText(f.Name)}
+	case events.KeyCreated:
+		a.subjects[f.Key.Any()] = auditSubject{kind: "key", name: cleanText(f.Name)}
 
 	case events.UserErased:
 		gone := auditErasure{pos: int64(c.Pos), ids: []pgtype.UUID{pgUUID(c.Boundary.ID)}}
@@ -348,7 +350,7 @@ func (a *auditFold) note(c *Opened, e events.Event) {
 		events.UserPreferencesChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
 		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
-		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
+		events.KeyRotated, events.KeyRevoked:
 	}
 }
 

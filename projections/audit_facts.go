@@ -44,6 +44,9 @@ type auditState struct {
 	Roles       []string       `json:"roles,omitempty"`
 	Permissions []string       `json:"permissions,omitempty"`
 	Grants      []events.Grant `json:"grants,omitempty"` // where roles and permissions do not say it all
+	Owner       events.UserID  `json:"owner,omitzero"`   // of a personal key
+	Scopes      []string       `json:"scopes,omitempty"` // of a key
+	OnBehalf    bool           `json:"on_behalf,omitempty"`
 	Generation  uint32         `json:"generation,omitempty"`
 	ExpiresAt   events.Time    `json:"expires_at,omitzero"`
 	Delivery    string         `json:"delivery,omitempty"`
@@ -161,7 +164,7 @@ func auditOf(c *Opened, e events.Event) auditFact {
 
 	case events.KeyCreated:
 		state := auditGrants("active", f.Grants)
-		state.ExpiresAt = f.ExpiresAt
+		state.ExpiresAt, state.Owner, state.Scopes, state.OnBehalf = f.ExpiresAt, f.Owner, f.Scopes, f.OnBehalf
 		return done("key", f.Key.Any(), nil, state)
 	case events.KeyRotated:
 		return done("key", f.Key.Any(), nil, auditState{ExpiresAt: f.Until})

@@ -22,7 +22,7 @@ const (
 // Invitations is every invitation there ever was, in each account that it invites into (SPEC 2.5 to 2.7, 2.11).
 // Whether one is expired is computed at the moment of asking; the fact that says so changes only what is due.
 func Invitations() Model {
-	return Model{Name: "invitations", Version: 4, Tables: peopleTable + invitationsTable, Apply: applyInvitations}
+	return Model{Name: "invitations", Version: 5, Tables: peopleTable + invitationsTable, Apply: applyInvitations}
 }
 
 const invitationsTable = `
@@ -178,6 +178,8 @@ func (l invitationsFold) fact(c Opened, e events.Event) {
 		l.list.editAll(group{true, c.Boundary.ID}, (*invitationRow).erase)
 	case events.OperatorKeyAdded:
 		l.people.put(atPerson(f.Key), person{name: cleanText(f.Name)})
+	case events.KeyCreated: // who may have invited
+		l.people.put(atPerson(f.Key.Any()), person{name: cleanText(f.Name)})
 
 	case events.LogStarted, events.PortalSetUp, events.AccountOpened, events.InvitationLinkRequested,
 		events.MembershipGranted, events.MembershipRoleChanged, events.MembershipSuspended,
@@ -192,7 +194,7 @@ func (l invitationsFold) fact(c Opened, e events.Event) {
 		events.UserPreferencesChanged, events.UserEmailChangeRequested, events.PasswordChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
 		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
-		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
+		events.KeyRotated, events.KeyRevoked:
 	}
 }
 

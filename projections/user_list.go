@@ -41,7 +41,7 @@ const ErasedName = "erased"
 // A commit costs as many rows as its facts are about, however many members an account has; a sign-in or a change
 // of a person costs a row for each account of that person.
 func UserList() Model {
-	return Model{Name: "user_list", Version: 4, Tables: extensions + peopleTable + usersIndexes + userListTables + reachTables, Apply: applyUserList}
+	return Model{Name: "user_list", Version: 5, Tables: extensions + peopleTable + usersIndexes + userListTables + reachTables, Apply: applyUserList}
 }
 
 // extensions are what the search needs. They belong to the database, not to a schema; the lock lets one of several

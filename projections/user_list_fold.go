@@ -128,6 +128,8 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 		l.lock(c.Boundary.ID, false)
 	case events.OperatorKeyAdded:
 		l.people.put(atPerson(f.Key), person{name: cleanText(f.Name)})
+	case events.KeyCreated: // who may have invited
+		l.people.put(atPerson(f.Key.Any()), person{name: cleanText(f.Name)})
 
 	case events.LogStarted, events.PortalSetUp, events.AccountOpened, events.InvitationExpired,
 		events.InvitationLinkRequested, events.UserJoined, events.PasswordSet, events.SessionEnded,
@@ -139,7 +141,7 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 		events.MembershipUserLocked, events.MembershipUserUnlocked,
 		events.UserPreferencesChanged, events.UserEmailChangeRequested, events.PasswordChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
-		events.KeyCreated, events.KeyRotated, events.KeyRevoked: // they sign in nowhere; what the account gave them stays
+		events.KeyRotated, events.KeyRevoked: // they sign in nowhere; what the account gave them stays
 	}
 }
 

@@ -238,12 +238,12 @@ func eventTime(t *time.Time) events.Time {
 // inviterUUID is the actor's id where the person table may know a name for it.
 func inviterUUID(actorType, id string) pgtype.UUID {
 	switch events.ActorType(actorType) {
-	case events.ByUser, events.ByOperator:
+	case events.ByUser, events.ByOperator, events.ByKey:
 		var parsed events.AnyID
 		if parsed.UnmarshalText([]byte(id)) == nil {
 			return pgUUID(parsed)
 		}
-	case events.ByKey, events.ByLink, events.ByIDP, events.BySystem, events.ByAnonymous:
+	case events.ByLink, events.ByIDP, events.BySystem, events.ByAnonymous:
 	}
 	return pgtype.UUID{}
 }

@@ -34,6 +34,7 @@ type Bearer struct {
 	Type    events.ActorType // ByUser for a session, ByOperator, ByKey
 	User    events.UserID
 	Session events.SessionID
+	Account events.AccountID // of an API key
 	Key     events.AnyID
 	Hash    events.Hash
 }
@@ -41,6 +42,7 @@ type Bearer struct {
 // Tokens makes and reads bearer tokens. A token that is none is an error.
 type Tokens interface {
 	MintSession(user events.UserID, session events.SessionID) (token string, hash events.Hash, err error)
+	MintKey(account events.AccountID, key events.KeyRefID) (token string, hash events.Hash, err error)
 	Parse(token string) (Bearer, error)
 	// Bucket answers one of 1,024 fixed ids for an address that nobody holds, so that unknown addresses do the
 	// same work as known ones and are stored nowhere, and a source that tells those apart who share an id: however
@@ -77,8 +79,12 @@ func New(app *handlers.App, vault handlers.Vault, passwords Passwords, tokens To
 
 // Principal is who asks.
 type Principal struct {
-	Actor events.Actor
-	User  domain.User // zero for the operator
+	Actor  events.Actor
+	Behalf *events.Actor // by a personal key: its owner
+	User   domain.User   // zero for the operator, and for a key of an account
+
+	Key     *domain.Key // nil unless an API key asks
+	Account events.AccountID
 	// Opener is the operator's key where the session is one that the operator has opened for the user: what is done in
 	// it is the operator's, on the user's behalf. nil: the person signed in.
 	Opener *events.Actor
@@ -86,7 +92,7 @@ type Principal struct {
 
 // In is a call by whoever asks.
 func (p Principal) In(call handlers.Call) handlers.Call {
-	call.Actor = p.Actor
+	call.Actor, call.Behalf = p.Actor, p.Behalf
 	if p.Opener != nil {
 		actor := p.Actor
 		call.Actor, call.Behalf = *p.Opener, &actor
@@ -102,8 +108,8 @@ func signInRequired() error {
 	return &domain.Error{Code: domain.SignInRequired, Detail: "sign in, or send a valid token"}
 }
 
-// Authenticate reads a bearer token. The refusal is sign_in_required for anything but a live session or an
-// operator's key.
+// Authenticate reads a bearer token. The refusal is sign_in_required for anything but a live session, a live
+// API key or an operator's key.
 func (a *Access) Authenticate(ctx context.Context, token string) (Principal, error) {
 	b, err := a.tokens.Parse(token)
 	if err != nil {
@@ -137,7 +143,9 @@ func (a *Access) Authenticate(ctx context.Context, token string) (Principal, err
 			return Principal{}, signInRequired()
 		}
 		return Principal{Actor: events.Actor{Type: events.ByOperator, ID: b.Key.String()}}, nil
-	case events.ByKey, events.ByLink, events.ByIDP, events.BySystem, events.ByAnonymous:
+	case events.ByKey:
+		return a.authenticateKey(ctx, b)
+	case events.ByLink, events.ByIDP, events.BySystem, events.ByAnonymous:
 	}
 	return Principal{}, signInRequired()
 }

@@ -107,14 +107,27 @@ func (a *Access) stored(ctx context.Context, id events.SessionID) (at events.Tim
 
 // LastSeen answers when sessions were used last, to a quarter of an hour, as far as it is known.
 func (a *Access) LastSeen(ctx context.Context, list []domain.Session) map[events.SessionID]events.Time {
-	last := map[events.SessionID]events.Time{}
-	ids := make([]events.SessionID, 0, len(list))
-	a.seen.mu.Lock()
+	ids := make([]events.SessionID, len(list))
+	for i, s := range list {
+		ids[i] = s.ID
+	}
+	last := a.lastOf(ctx, ids)
 	for _, s := range list {
-		ids = append(ids, s.ID)
-		last[s.ID] = s.StartedAt
-		if e := a.seen.list[s.ID]; e != nil {
-			last[s.ID] = max(e.at, e.noted, s.StartedAt)
+		last[s.ID] = max(s.StartedAt, coarse(last[s.ID]))
+	}
+	return last
+}
+
+// coarse is a moment as it is shown.
+func coarse(at events.Time) events.Time { return events.TimeOf(at.Std().Truncate(seenCoarse)) }
+
+// lastOf are the moments that this copy or the store knows.
+func (a *Access) lastOf(ctx context.Context, ids []events.SessionID) map[events.SessionID]events.Time {
+	last := map[events.SessionID]events.Time{}
+	a.seen.mu.Lock()
+	for _, id := range ids {
+		if e := a.seen.list[id]; e != nil && max(e.at, e.noted) > 0 {
+			last[id] = max(e.at, e.noted)
 		}
 	}
 	a.seen.mu.Unlock()
@@ -126,9 +139,6 @@ func (a *Access) LastSeen(ctx context.Context, list []domain.Session) map[events
 				last[id] = max(last[id], events.TimeOf(at))
 			}
 		}
-	}
-	for _, s := range list {
-		last[s.ID] = max(s.StartedAt, events.TimeOf(last[s.ID].Std().Truncate(seenCoarse)))
 	}
 	return last
 }

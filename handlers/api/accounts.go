@@ -181,11 +181,11 @@ func listAccounts(ctx context.Context, r *request, _ *struct{}) (*Reply[ListBody
 		out.Position = last
 		return &Reply[ListBody[accountBody]]{out}, r.atLeast(last)
 	}
-	user, position, err := r.App.User(ctx, r.principal.Actor.User())
+	own, position, err := r.standing()
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range user.Accounts() {
+	for _, id := range own {
 		access, err := r.mayIn(id, domain.AccountRead)
 		var refusal *domain.Error
 		if err != nil && !errors.As(err, &refusal) {

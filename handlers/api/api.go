@@ -157,6 +157,8 @@ func (s *server) routes() {
 	s.roleRoutes()
 	s.policyRoutes()
 	s.contactRoutes()
+	s.keyRoutes()
+	s.myKeyRoutes()
 	s.userAccessRoutes()
 	s.operatorRoutes()
 	s.operatorUserRoutes()

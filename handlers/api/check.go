@@ -34,7 +34,7 @@ type checks struct {
 
 type checkBody struct {
 	User       string `json:"user,omitempty"`
-	Token      string `json:"token,omitempty" doc:"A session's, instead of the user"`
+	Token      string `json:"token,omitempty" doc:"A session's or an API key's, instead of the user"`
 	Permission string `json:"permission" doc:"module:action"`
 	Account    string `json:"account"`
 }
@@ -57,7 +57,7 @@ type checkReply struct {
 }
 
 type checkedBody struct {
-	User        string   `json:"user"`
+	User        string   `json:"user" doc:"Of an API key of an account, the key's id"`
 	Permission  string   `json:"permission"`
 	Account     string   `json:"account"`
 	Allowed     bool     `json:"allowed"`
@@ -124,34 +124,37 @@ func (r *request) check(c checkBody) (checkedBody, uint64, error) {
 	if err != nil {
 		return checkedBody{}, 0, err
 	}
-	user, session := r.principal.Actor.User(), r.principal.Actor.Session
+	who, key := r.principal.Actor, events.KeyRefID{}
 	if c.Token == "" {
-		if user, err = userID(c.User); err != nil {
+		user, err := userID(c.User)
+		if err != nil {
 			return checkedBody{}, 0, err
 		}
+		who = events.Actor{Type: events.ByUser, ID: user.String()}
 	}
-	if c.Token != "" || user != r.principal.Actor.User() {
-		if _, err := r.mayIn(account, domain.UsersRead); err != nil {
-			return checkedBody{}, 0, err
-		}
-		session = events.SessionID{}
+	if oneself := c.Token == "" && who.ID == r.principal.Actor.ID && r.principal.Key == nil; oneself {
+		who.Session = r.principal.Actor.Session
+	} else if _, err := r.mayIn(account, domain.UsersRead); err != nil {
+		return checkedBody{}, 0, err
 	}
 	if c.Token != "" {
-		who, err := r.Access.Authenticate(r.ctx, c.Token)
-		session = who.Actor.Session
-		if user = who.Actor.User(); isRefusal(err) || err == nil && user.IsZero() {
+		p, err := r.Access.Authenticate(r.ctx, c.Token)
+		if isRefusal(err) || err == nil && p.Operator() {
 			ended := "session"
 			return checkedBody{Permission: c.Permission, Account: c.Account, Because: []reason{}, Missing: &ended, Roles: []string{}, Permissions: []string{}}, position, nil
 		}
 		if err != nil {
 			return checkedBody{}, 0, err
 		}
+		if who = p.Actor; p.Behalf != nil {
+			who, key = *p.Behalf, p.Key.ID
+		}
 	}
 	var why domain.Why
-	if err := r.App.Ask(r.ctx, r.call, domain.AskWhy(account, user, session, c.Permission, &why)); err != nil {
+	if err := r.App.Ask(r.ctx, r.call, domain.AskWhyBy(account, who, key, c.Permission, &why)); err != nil {
 		return checkedBody{}, 0, err
 	}
-	out := checkedBody{User: user.String(), Permission: c.Permission, Account: c.Account, Allowed: why.Allowed, Because: []reason{},
+	out := checkedBody{User: who.ID, Permission: c.Permission, Account: c.Account, Allowed: why.Allowed, Because: []reason{},
 		Roles: orEmpty(why.Access.Roles()), Permissions: orEmpty(why.Access.Permissions())}
 	for _, b := range why.By {
 		one := reason{Account: b.Account.String(), Inherited: b.Inherited, ValidUntil: b.Until, Position: b.Position}

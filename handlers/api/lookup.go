@@ -217,11 +217,21 @@ func (r *request) atLeast(position uint64) error {
 	return nil
 }
 
+// standing are the accounts in which whoever asks has something of their own: a user's memberships, or a key's account.
+func (r *request) standing() ([]events.AccountID, uint64, error) {
+	if r.principal.Key != nil && r.principal.Actor.User().IsZero() {
+		_, position, err := r.App.Account(r.ctx, r.principal.Account)
+		return []events.AccountID{r.principal.Account}, position, err
+	}
+	user, position, err := r.App.User(r.ctx, r.principal.Actor.User())
+	return user.Accounts(), position, err
+}
+
 // ofAccount is the position up to which a list of an account's has to be: that of the account's last commit, and of
 // the caller's own, who may just have signed in.
 func (r *request) ofAccount(account events.AccountID) (uint64, error) {
 	_, position, err := r.App.Account(r.ctx, account)
-	if err != nil || r.principal.Operator() {
+	if err != nil || r.principal.Actor.User().IsZero() {
 		return position, err
 	}
 	_, own, err := r.App.User(r.ctx, r.principal.Actor.User())

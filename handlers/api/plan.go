@@ -159,7 +159,7 @@ func (r *request) addressee(e address.Entry) (*domain.Addressee, error) {
 	return found, err
 }
 
-// onBehalf has the operator's request decided with the rights of a person (SPEC 7.1).
+// onBehalf has the request of the operator, or of a key that may, decided with the rights of a person (SPEC 7.1).
 func (r *request) onBehalf() error {
 	values := r.r.Header.Values("Roster-On-Behalf-Of")
 	if len(values) == 0 {
@@ -170,8 +170,8 @@ func (r *request) onBehalf() error {
 		return malformed("header.Roster-On-Behalf-Of", "has to be a user's id")
 	case r.op.auth != somebody:
 		return &domain.Error{Code: codeNotAvailable, Detail: "this is not done on anybody's behalf"}
-	case !r.principal.Operator():
-		return &domain.Error{Code: domain.NotPermitted, Detail: "only the operator acts on behalf of others"}
+	case !r.principal.Operator() && (r.principal.Key == nil || !r.principal.Key.OnBehalf):
+		return &domain.Error{Code: domain.NotPermitted, Detail: "only the operator, and keys that it has made for that, act on behalf of others"}
 	}
 	id, err := events.ParseID[struct{ user byte }](values[0])
 	if err != nil {

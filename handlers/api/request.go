@@ -236,7 +236,11 @@ func (r *request) authenticate() error {
 	if err != nil {
 		return err
 	}
+	if principal.Key != nil && r.op.auth == anybody {
+		return &domain.Error{Code: domain.NotPermitted, Detail: "not by an API key: only a person who is signed in"}
+	}
 	r.principal, r.call = principal, principal.In(r.call)
+	r.principal.Actor = r.call.For()
 	return nil
 }
 

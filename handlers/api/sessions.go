@@ -65,6 +65,9 @@ type signedOutBody struct {
 // self refuses whoever is no user.
 func (r *request) self() (events.UserID, error) {
 	user := r.principal.Actor.User()
+	if r.principal.Key != nil {
+		return user, &domain.Error{Code: domain.NotPermitted, Detail: "not by an API key: only a person who is signed in"}
+	}
 	if user.IsZero() {
 		return user, &domain.Error{Code: domain.NotPermitted, Detail: "an operator's key is no user"}
 	}

@@ -17,9 +17,10 @@ func TestTenants(t *testing.T) {
 	invitation := w.do("POST", invitations(theirs), ann.token, body{"emails": "new@example.com", "roles": []string{"viewer"}}).is(200).text("results.0.invitation")
 	contact := w.do("POST", "/v1/accounts/"+theirs+"/contacts", ann.token, body{"name": "C", "email": "c@example.com", "roles": []string{"legal"}}).is(201).text("id")
 	w.do("PUT", "/v1/accounts/"+theirs+"/roles/clerk", ann.token, body{"permissions": []string{"users:read"}}).is(200)
+	key := w.do("POST", "/v1/accounts/"+theirs+"/keys", ann.token, body{"name": "K", "roles": []string{"viewer"}}).is(201).text("id")
 	mine, stranger := w.open("Mine")
 
-	real := map[string]string{"account": theirs, "user": bob.id, "invitation": invitation, "contact": contact, "role": "clerk"}
+	real := map[string]string{"account": theirs, "user": bob.id, "invitation": invitation, "contact": contact, "role": "clerk", "key": key}
 	param := regexp.MustCompile(`\{(\w+)\}`)
 	fill := func(path string, value func(name string) string) string {
 		return param.ReplaceAllStringFunc(path, func(p string) string { return value(p[1 : len(p)-1]) })
@@ -101,6 +102,8 @@ func bodyOf(operation, user, account string) any {
 		return body{"permissions": []string{"users:read"}}
 	case "AddContact":
 		return body{"name": "C", "email": "c@example.com", "roles": []string{"legal"}}
+	case "CreateKey":
+		return body{"name": "K", "roles": []string{"viewer"}}
 	case "AddUser":
 		return body{"user": user, "roles": []string{"viewer"}}
 	case "ChangeAccess":

@@ -87,12 +87,12 @@ func (r *request) below(tops ...events.AccountID) ([]projections.AccountNode, ui
 // seesOf says which accounts below one the caller sees whose access ends at that one: those where the access of their
 // own is enough, and what it extends a permission to. It is asked of an account after its parent.
 func (r *request) seesOf(account events.AccountID, p domain.Permission, enough func(domain.Access) bool) (func(projections.AccountNode) bool, error) {
-	user, _, err := r.App.User(r.ctx, r.principal.Actor.User())
+	own, _, err := r.standing()
 	if err != nil {
 		return nil, err
 	}
 	sees, reaches := map[events.AccountID]bool{account: true}, map[events.AccountID]bool{}
-	for _, id := range user.Accounts() {
+	for _, id := range own {
 		access, err := r.mayIn(id, p)
 		if err != nil && !isRefusal(err) {
 			return nil, err

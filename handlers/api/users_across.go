@@ -103,11 +103,11 @@ func (r *request) accountsRead(named []string) (accountsRead, error) {
 	case r.principal.Operator():
 		return out, invalid("query.account", "name the accounts: all users, each once, are at /v1/operator/users")
 	}
-	user, _, err := r.App.User(r.ctx, r.principal.Actor.User())
+	own, _, err := r.standing()
 	if err != nil {
 		return out, err
 	}
-	for _, id := range user.Accounts() {
+	for _, id := range own {
 		access, err := r.mayIn(id, domain.UsersRead)
 		switch {
 		case isRefusal(err):

@@ -20,6 +20,11 @@ func (Tokens) MintSession(user events.UserID, session events.SessionID) (string,
 	return MintSession(rand.Reader, user, session)
 }
 
+// MintKey makes the token of an API key of an account.
+func (Tokens) MintKey(account events.AccountID, key events.KeyRefID) (string, events.Hash, error) {
+	return MintAPIKey(rand.Reader, account.Any(), key.Any())
+}
+
 // Parse reads a bearer token.
 func (Tokens) Parse(s string) (access.Bearer, error) {
 	b, err := Parse(s)
@@ -30,7 +35,7 @@ func (Tokens) Parse(s string) (access.Bearer, error) {
 	case Session:
 		return access.Bearer{Type: events.ByUser, User: events.UserID(b.A), Session: events.SessionID(b.B), Hash: b.Hash}, nil
 	case APIKey:
-		return access.Bearer{Type: events.ByKey, Key: b.B, Hash: b.Hash}, nil
+		return access.Bearer{Type: events.ByKey, Account: events.AccountID(b.A), Key: b.B, Hash: b.Hash}, nil
 	case Operator:
 	}
 	return access.Bearer{Type: events.ByOperator, Key: b.B, Hash: b.Hash}, nil
