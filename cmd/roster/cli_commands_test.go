@@ -101,6 +101,27 @@ func TestCommandLine(t *testing.T) {
 		}
 	})
 
+	t.Run("keys", func(t *testing.T) {
+		made := s.run("key", "create", account, "HR sync", "--role", "admin", "--scope", "*:read,users:suspend", "--expires-at", "2099-01-01", "--json").ends(0).json()
+		id, token := made["id"].(string), made["token"].(string)
+		s.run("key", "create", account, "Owner", "--role", "owner").ends(1, "invalid", "body.roles")
+		s.run("key", "create", account, "Late", "--role", "viewer", "--expires-at", "soon").ends(2, "soon")
+		s.run("key", "create", account, "Tried", "--role", "viewer", "--dry-run").ends(0, "key.created")
+		bot := newShell(t, "ROSTER_ENDPOINT="+r.URL, "ROSTER_KEY="+token)
+		bot.run("account", "list").ends(0, account, "admin")
+		bot.run("user", "list", account).ends(0)
+		bot.run("role", "define", account, "more", "--permission", "users:read").ends(1, "not_permitted")
+		s.run("key", "list", account).ends(0, "HR sync", "users:suspend", "2099-01-01", "active")
+		rotated := s.run("key", "rotate", account, id, "--overlap", "PT0S", "--json").ends(0).json()["token"].(string)
+		bot.run("user", "list", account).ends(1, "sign_in_required")
+		s.run("user", "list", account, "--key", rotated).ends(0)
+		s.run("key", "rotate", account, id, "--overlap", "P30D").ends(1, "body.overlap")
+		s.run("key", "revoke", account, id, "--dry-run").ends(0, "key.revoked")
+		s.run("key", "revoke", account, id).ends(0, id)
+		s.run("user", "list", account, "--key", rotated).ends(1, "sign_in_required")
+		s.run("key", "revoke", account, id).ends(1, "not_found")
+	})
+
 	t.Run("invitations", func(t *testing.T) {
 		other := s.run("account", "open", "Harbour", "--json").ends(0).json()["id"].(string)
 		s.run("invite", other, "hal@harbour.example", "--role", "owner").ends(0)

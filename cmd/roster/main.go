@@ -31,6 +31,7 @@ type cli struct {
 	Module      moduleCmd      `cmd:"" help:"The portal's modules."`
 	Portal      portalCmd      `cmd:"" help:"The portal profile: the words and rules of the portal."`
 	Contact     contactCmd     `cmd:"" help:"Who is told, without being a user."`
+	Key         keyCmd         `cmd:"" help:"API keys: service users of an account."`
 	Audit       auditCmd       `cmd:"" help:"Show or export the audit trail of an account, or of everything." example:"roster audit 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 --from 2026-11-01 --format csv"`
 	Check       checkCmd       `cmd:"" help:"May this user do this there, now, and why? Ends with 0 if so, with 1 if not." example:"roster check ann@northwind.example users:invite 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57"`
 	Undo        undoCmd        `cmd:"" help:"Take a command back by facts that revert what it did." example:"roster undo 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 rHQvEjYCbxnbG5rYmhn10A"`

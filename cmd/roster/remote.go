@@ -27,7 +27,7 @@ type place struct {
 // remote is how a running Roster is asked.
 type remote struct {
 	place
-	OnBehalf string `help:"Decided with this person's rights, and noted so; the operator's alone." placeholder:"USER" group:"Which Roster, and as whom"`
+	OnBehalf string `help:"Decided with this person's rights, and noted so; for the operator, and for keys that it has made for that." placeholder:"USER" group:"Which Roster, and as whom"`
 	JSON     bool   `name:"json" help:"Print one JSON document."`
 }
 
