@@ -116,7 +116,7 @@ func (w *World) by(chain []Account, who events.Actor, through events.KeyRefID) A
 		return access
 	}
 	k, up, ok := w.keyIn(chain, through)
-	own := k.Owner == who.User()
+	own := !k.Owner.IsZero() && k.Owner == who.User()
 	reaches := up == 0 || own || slices.ContainsFunc(k.Grants, func(g events.Grant) bool { return g.Inherit })
 	if ok && reaches && (own || k.OnBehalf) {
 		return access.through(k)

@@ -47,3 +47,20 @@ func (a *App) FormerEmail(ctx context.Context, u domain.User, address events.Add
 	}
 	return "", nil
 }
+
+// KeyName is the name of an API key of an account or of one above it, as of now: nothing once it has been revoked.
+func (a *App) KeyName(ctx context.Context, account events.AccountID, key events.KeyRefID) (string, error) {
+	for range 16 { // no tree is deeper
+		state, _, err := a.Account(ctx, account)
+		if err != nil {
+			return "", err
+		}
+		if k, ok := state.Key(key); ok {
+			return k.Name, nil
+		}
+		if account = state.Parent; account.IsZero() {
+			break
+		}
+	}
+	return "", nil
+}

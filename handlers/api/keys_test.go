@@ -86,7 +86,12 @@ func TestKeyOfAnAccount(t *testing.T) {
 
 	// Ended: at the next request; what it has invited is dead (SPEC 2.10, 3.9).
 	invited := w.do("POST", at+"/invitations", third, body{"emails": "new@example.com", "roles": []string{"viewer"}}).is(200).text("results.0.invitation")
-	w.do("GET", "/v1/invitations/"+w.link(a, invited, 1), "", nil).is(200)
+	if got := w.do("GET", "/v1/invitations/"+w.link(a, invited, 1), "", nil).is(200); got.text("inviter.name") != "Sync" {
+		t.Errorf("SPEC 2.3: who invites: %s", got.body)
+	}
+	if got := w.do("GET", at+"/users?status=pending", ann.token, nil).is(200); got.text("items.0.inviter.name") != "Sync" {
+		t.Errorf("SPEC 3.1: who has invited: %s", got.body)
+	}
 	w.do("POST", "/v1/invitations/"+w.link(a, invited, 1)+"/accept", third, body{"first_name": "N", "last_name": "N", "password": goodPassword}).refused(403, "not_permitted")
 	w.do("DELETE", keys(a)+"/"+id, bob.token, nil, "Idempotency-Key", "end").is(200)
 	w.do("DELETE", keys(a)+"/"+id, bob.token, nil, "Idempotency-Key", "end").is(200)
@@ -98,6 +103,9 @@ func TestKeyOfAnAccount(t *testing.T) {
 	trail := w.do("GET", at+"/audit?limit=200", ann.token, nil).is(200)
 	if !strings.Contains(string(trail.body), `"actor":{"type":"key","id":"`+id+`","name":"Sync"}`) {
 		t.Errorf("SPEC 5.1: %s", trail.body)
+	}
+	if got := w.do("GET", at+"/audit?outcome=refused&actor="+id, ann.token, nil).is(200); got.count("items") == 0 || got.text("items.0.actor.name") != "Sync" {
+		t.Errorf("SPEC 5.1: what it was refused: %s", got.body)
 	}
 	records, err := w.log.Read(t.Context(), 0, 10000)
 	if err != nil {

@@ -95,6 +95,10 @@ func (e *Enroll) Look(ctx context.Context, call handlers.Call, l Link) (View, er
 			return View{}, err
 		}
 		v.InviterName, v.InviterEmail = p.Name.Full(), p.Email
+	} else if key := i.By.Key(); !key.IsZero() {
+		if v.InviterName, err = e.App.KeyName(ctx, l.Account, key); err != nil {
+			return View{}, err
+		}
 	}
 	return v, dead
 }

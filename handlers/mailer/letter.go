@@ -82,6 +82,9 @@ func (m *Mailer) invitation(ctx context.Context, r Row) (mail Mail, settled stri
 		in.Grants = append(in.Grants, compose.Grant{Account: a.Name, Roles: labels(a.Grants)})
 	}
 	inviter, err := m.user(ctx, look.Invitation.By.User())
+	if key := look.Invitation.By.Key(); err == nil && !key.IsZero() {
+		inviter.Name, err = m.App.KeyName(ctx, r.Account, key)
+	}
 	if err != nil {
 		return mail, "", err
 	}
