@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"encoding/json"
 	"slices"
 	"testing"
 	"time"
@@ -256,4 +257,31 @@ func TestHashesOfAKey(t *testing.T) {
 	if !ok || !slices.Equal(k.Hashes(now.Add(time.Hour)-1), []events.Hash{hash(2), hash(1)}) || !slices.Equal(k.Hashes(now.Add(time.Hour)), []events.Hash{hash(2)}) {
 		t.Errorf("%+v, %v", k, ok)
 	}
+}
+
+// What a portal profile keeps from plain users it keeps from keys as well (SPEC 9, modules).
+func TestKeyOfModules(t *testing.T) {
+	var d Definition
+	for _, p := range Profiles() {
+		if p.Name == "modules" {
+			d = p
+		}
+	}
+	raw, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := events.ProfileRef{Name: d.Name, Version: 1, Protected: d.protectedRoles()}
+	portal := history(on(events.Portal(), events.ProfileDefined{Profile: ref, Definition: raw}),
+		on(events.Portal(), events.ModulesDeclared{To: []events.Module{{Name: "payment", Actions: []string{"read"}}, {Name: "messaging", Actions: []string{"send"}}}}),
+		in(root, events.AccountOpened{Name: "Acme", Profile: ref}), member("owner", is("admin")))
+	create := func(p ...string) CreateKey {
+		return CreateKey{Account: root, Key: apiKey("bot"), Hash: hash(1), KeyName: "bot", Grants: extra("user", p...)}
+	}
+	rulings(t, []ruling{
+		{"9 a plain one is made", portal, as(by("owner")), create("messaging:send"), then(keyOf("bot", extra("user", "messaging:send")...))},
+		{"9 without payment", portal, as(by("owner")), create("payment:read"), refused(ModuleNotAllowed)},
+		{"9 without user management", portal, as(by("owner")), create(KeysManage), refused(ModuleNotAllowed)},
+		{"9 and never as admin", portal, as(by("owner")), CreateKey{Account: root, Key: apiKey("bot"), KeyName: "bot", Grants: roles("admin")}, refused(Invalid)},
+	})
 }
