@@ -17,7 +17,7 @@ import (
 func (s *server) keyRoutes() {
 	const at = "/v1/accounts/{account}/keys"
 	codes := []domain.Code{domain.NotPermitted, domain.ExceedsOwnAccess, domain.AccountClosed}
-	shown := append([]domain.Code{domain.ModuleNotAllowed, codeSecretShown}, codes...)
+	shown := append([]domain.Code{domain.ModuleNotAllowed, domain.SecretAlreadyShown}, codes...)
 	add(s, operation{id: "ListKeys", method: http.MethodGet, path: at, tag: "keys", summary: "The API keys of an account",
 		description: "Those that have not been revoked, personal keys of members among them. When each was used last is known to a quarter of an hour. Answered from the log itself.",
 		senior:      within(domain.KeysRead), codes: []domain.Code{domain.NotPermitted, codePosition}}, listKeys)
@@ -208,7 +208,7 @@ func (r *request) shownOnce(account events.AccountID, id events.KeyRefID, token 
 			}
 		}
 	}
-	return nil, &domain.Error{Code: codeSecretShown, Detail: "this has been done, and the secret of the key " + id.String() + " was shown then: rotate it for another"}
+	return nil, &domain.Error{Code: domain.SecretAlreadyShown, Detail: "this has been done, and the secret of the key " + id.String() + " was shown then: rotate it for another"}
 }
 
 type createKeyInput struct {

@@ -15,7 +15,7 @@ func (s *server) myKeyRoutes() {
 	const at = "/v1/me/keys"
 	const fresh = " Needs the password, or a session that is younger than ten minutes and has used a second factor."
 	codes := []domain.Code{domain.NotPermitted, domain.NotFound, domain.AccountClosed}
-	shown := append([]domain.Code{domain.Inherited, domain.ReauthenticationRequired, domain.BadCredentials, domain.RateLimited, codeSecretShown}, codes...)
+	shown := append([]domain.Code{domain.Inherited, domain.ReauthenticationRequired, domain.BadCredentials, domain.RateLimited, domain.SecretAlreadyShown}, codes...)
 	add(s, operation{id: "ListMyKeys", method: http.MethodGet, path: at, tag: "me", summary: "One's own API keys",
 		codes: []domain.Code{domain.NotPermitted, codePosition}}, listMyKeys)
 	add(s, operation{id: "CreateMyKey", method: http.MethodPost, path: at, tag: "me", summary: "Make an API key that acts as oneself",

@@ -25,7 +25,6 @@ const (
 	codePosition       domain.Code = "position_timeout"
 	codeNotAvailable   domain.Code = "not_available"
 	codeIdempotency    domain.Code = "idempotency_conflict"
-	codeSecretShown    domain.Code = "secret_already_shown"
 	problemContentType             = "application/problem+json"
 )
 
@@ -75,7 +74,6 @@ func problemKinds() []problemKind {
 		{domain.AccountClosed, 409, "Account closed", "The account, or one above it, has been closed."},
 		{domain.ConfirmationRequired, 409, "Confirmation required", "This has to be confirmed: send it once more with the token that stands in confirm."},
 		{domain.ThresholdExceeded, 409, "Threshold exceeded", "This ends the access of a large part of the account at once. Send it with Roster-Dry-Run: true to see what it would do, then with the token in confirm that the dry run gave."},
-		{codeSecretShown, 409, "Secret already shown", "This was done before under the same Idempotency-Key, and its secret was shown then: it is shown once. Rotate the key for another."},
 		{domain.ChangedSince, 409, "Changed since", "What the command did has been changed since, so that it cannot be undone; errors names what."},
 		{domain.SecretAlreadyShown, 409, "Secret already shown", "This was done before, and the secret that it made was shown then: it is never shown again."},
 	}
