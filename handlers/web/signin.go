@@ -61,6 +61,9 @@ func (s *site) start(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if who.SignedIn() && s.API != nil {
+		return s.home(w, r)
+	}
 	body := startBody{HasInbox: s.HasInbox}
 	if body.SetUp, err = s.enroll.IsSetUp(r.Context()); err != nil {
 		return err
@@ -74,6 +77,20 @@ func (s *site) start(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return s.show(w, r, http.StatusOK, "start", "Start", who, body)
+}
+
+// home leads whoever is signed in to their account, or to the list of several.
+func (s *site) home(w http.ResponseWriter, r *http.Request) error {
+	var mine struct{ Items []account }
+	if err := s.get(r, "/v1/me/accounts", &mine); err != nil && asProblem(err) == nil {
+		return err
+	}
+	to := "/accounts"
+	if len(mine.Items) == 1 {
+		to += "/" + mine.Items[0].ID
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+	return nil
 }
 
 // memberships are the accounts that somebody has access to or is suspended in, by name.

@@ -132,7 +132,9 @@ func (s *site) groups() []map[string]verbs {
 		s.contactRoutes(),
 		s.policyRoutes(),
 		s.treeRoutes(),
+		s.keyRoutes(),
 		s.auditRoutes(),
+		s.meRoutes(),
 	}
 }
 
