@@ -64,6 +64,7 @@ func needs(d *dev) []need {
 	return []need{
 		{"PostgreSQL (initdb, postgres)", func() bool { return havePostgres(d.getenv) }, "postgresql"},
 		{"a C compiler, for the race detector", haveCompiler, "gcc libc6-dev"},
+		{"Chromium, for the tests of the pages", haveChromium, "chromium"},
 	}
 }
 
@@ -93,6 +94,15 @@ func executable(path string) bool {
 
 func haveCompiler() bool {
 	for _, name := range []string{"gcc", "clang", "cc"} {
+		if _, err := exec.LookPath(name); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func haveChromium() bool {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
 		if _, err := exec.LookPath(name); err == nil {
 			return true
 		}

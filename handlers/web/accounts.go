@@ -7,6 +7,8 @@ func (s *site) accountRoutes() map[string]verbs {
 	return map[string]verbs{
 		"/accounts":           {http.MethodGet: s.signedIn(s.myAccounts)},
 		"/accounts/{account}": {http.MethodGet: s.inAccount(s.account)},
+		"/accounts/":          nil,
+		"/me/":                nil,
 	}
 }
 
