@@ -63,8 +63,14 @@ func (c AcceptInvitation) Decide(w *World, is Issued) error {
 		}
 		user, key = c.New.ID, c.New.Key
 	}
+	return w.accept(c.Account, i, user, key, c.New, c.To)
+}
+
+// accept makes the invitee, who is the user given, a member; fresh and to are what a person without a user registers with.
+func (w *World) accept(account events.AccountID, i Invitation, user events.UserID, key events.KeyID, fresh *NewUser, to Addressee) error {
+	holder := w.Address(i.Address).User
 	var joined []events.AccountID
-	parts := w.parts(c.Account, i)
+	parts := w.parts(account, i)
 	for _, p := range parts {
 		if m, ok := w.Account(p.account).Member(user); !ok || !m.is() {
 			joined = append(joined, p.account)
@@ -82,9 +88,9 @@ func (c AcceptInvitation) Decide(w *World, is Issued) error {
 		}
 	}
 	if holder.IsZero() {
-		to := c.To // what was invited is what is claimed, whatever the caller says
+		// What was invited is what is claimed, whatever the caller says.
 		to.ID, to.Key = i.Address, i.Invitee.Box.K
-		w.register(*c.New, to, joined...)
+		w.register(*fresh, to, joined...)
 		return nil
 	}
 	for _, id := range joined {

@@ -33,8 +33,11 @@ type Account struct {
 	Closed   bool
 	Policy   events.Policy // its own; what applies is World.Policy
 	Version  uint64        // position of the last commit that changed the account itself
-	// RolesVersion and PolicyVersion are those of the roles that it has defined and of its policy.
-	RolesVersion, PolicyVersion uint64
+	SSO      *events.SSO   // its OpenID provider; nil: none
+	Domains  []string      // of e-mail addresses, verified to be its own
+	// RolesVersion, PolicyVersion and SSOVersion are those of the roles that it has defined, of its policy, and of its
+	// provider and domains.
+	RolesVersion, PolicyVersion, SSOVersion uint64
 
 	defined []*Role // by name
 
@@ -292,6 +295,16 @@ func (a Account) evolve(h Happened) State {
 		a.Closed, a.Version = true, h.Pos
 	case events.AccountPolicyChanged:
 		a.Policy, a.PolicyVersion = f.To, h.Pos
+	case events.SSOConnected:
+		a.SSO, a.SSOVersion = &f.To, h.Pos
+	case events.SSOChanged:
+		a.SSO, a.SSOVersion = &f.To, h.Pos
+	case events.SSODisconnected:
+		a.SSO, a.SSOVersion = nil, h.Pos
+	case events.DomainVerified:
+		a.Domains, a.SSOVersion = append(slices.Clone(a.Domains), f.Domain), h.Pos
+	case events.DomainReleased:
+		a.Domains, a.SSOVersion = slices.DeleteFunc(slices.Clone(a.Domains), func(d string) bool { return d == f.Domain }), h.Pos
 	case events.AccountProfileAdopted:
 		a.Profile, a.Version = f.To, h.Pos
 		return a.recounted(h)
@@ -399,7 +412,8 @@ func (a Account) evolve(h Happened) State {
 		events.UserLocked, events.UserUnlocked,
 		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
-		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested:
+		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
+		events.IdentityLinked, events.IdentityUsed:
 	}
 	return a
 }

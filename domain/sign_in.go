@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -89,7 +88,9 @@ type StartSession struct {
 	Factor    events.FactorID
 	Step      int64
 	Recovery  events.SecretID
-	Challenge events.CommitID // the attempt in which the password was verified: it leads to one session
+	Challenge events.CommitID  // the attempt in which the password was verified: it leads to one session
+	SSO       events.AccountID // whose provider vouched for the user, in place of a password
+	Once      events.CommitID  // what was begun with it
 }
 
 func (c StartSession) Name() string { return "SignIn" }
@@ -101,8 +102,12 @@ func errSignIn() error { return refuse(BadCredentials, "the address or the passw
 
 func (c StartSession) Decide(w *World, is Issued) error {
 	u := w.User(c.User)
-	if !u.Registered || u.Erased || u.Locked || u.Password != c.Password && !(c.Password.IsZero() && c.Method == events.FactorPasskey) {
+	instead := c.Password.IsZero() && (c.Method == events.FactorPasskey || !c.SSO.IsZero()) // of the password
+	if !u.Registered || u.Erased || u.Locked || u.Password != c.Password && !instead {
 		return errSignIn()
+	}
+	if err := w.entersBySSO(u, c.SSO, c.Once); err != nil {
+		return err
 	}
 	if err := c.factor(w, u); err != nil {
 		return err
@@ -113,8 +118,11 @@ func (c StartSession) Decide(w *World, is Issued) error {
 		}
 	}
 	w.makeRoom(u)
-	w.record(events.OfUser(c.User), events.SessionStarted{Session: c.Session, TokenHash: c.TokenHash, Method: cmp.Or(c.Method, MethodPassword),
+	w.record(events.OfUser(c.User), events.SessionStarted{Session: c.Session, TokenHash: c.TokenHash, Method: c.method(),
 		ExpiresAt: is.At.Add(w.sessionLifetime(c.User)), Attempt: c.Attempt, Factor: c.Factor, Step: c.Step})
+	if !c.SSO.IsZero() {
+		w.record(events.OfUser(c.User), events.IdentityUsed{Account: c.SSO, Connection: w.Account(c.SSO).SSO.Connection, Session: c.Session, Once: c.Once})
+	}
 	return nil
 }
 
@@ -130,6 +138,17 @@ func (w *World) makeRoom(u User) {
 		}
 	}
 	w.record(events.OfUser(u.ID), events.SessionEnded{Session: oldest.ID, Because: "replaced"})
+}
+
+// method is what the sign-in ended with.
+func (c StartSession) method() string {
+	switch {
+	case c.Method != "":
+		return c.Method
+	case !c.SSO.IsZero():
+		return MethodSSO
+	}
+	return MethodPassword
 }
 
 // factor checks what was verified beside the password. A code works once, and so does the step before.

@@ -60,7 +60,7 @@ func (f Folded) Entries() int {
 	case User:
 		n += s.accounts.Len() + s.sessions.Len()
 	case Portal:
-		n += s.operators.Len()
+		n += s.operators.Len() + s.domains.Len()
 	case Tree:
 		n += s.parents.Len()
 	}
@@ -191,6 +191,9 @@ func (a *Account) code(c *coder) {
 	c.asJSON(&a.Policy)
 	number(c, &a.RolesVersion)
 	number(c, &a.PolicyVersion)
+	c.asJSON(&a.SSO)
+	list(c, &a.Domains, codeText)
+	number(c, &a.SSOVersion)
 	list(c, &a.defined, codeRole)
 	number(c, &a.active)
 	number(c, &a.owners)
@@ -305,6 +308,11 @@ func (u *User) code(c *coder) {
 	c.fixed(u.recovery.secret[:])
 	number(c, &u.recovery.codes)
 	number(c, &u.recovery.used)
+	list(c, &u.linked, func(i *Identity, c *coder) {
+		c.fixed(i.ID[:])
+		c.fixed(i.Account[:])
+		c.fixed(i.Connection[:])
+	})
 }
 
 func (l *MailedLink) code(c *coder) {
@@ -397,7 +405,7 @@ func (p *Portal) code(c *coder) {
 }
 
 func (p *Portal) parts() []part {
-	return []part{entries[events.AnyID, OperatorKey]{&p.operators, (*OperatorKey).code}}
+	return []part{entries[events.AnyID, OperatorKey]{&p.operators, (*OperatorKey).code}, entries[events.AnyID, domainHolder]{&p.domains, (*domainHolder).code}}
 }
 
 func (p *Portal) value() State { return *p }

@@ -34,7 +34,8 @@ func (s System) evolve(h Happened) State {
 		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
 		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
-		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
+		events.KeyCreated, events.KeyRotated, events.KeyRevoked,
+		events.SSOConnected, events.SSOChanged, events.SSODisconnected, events.DomainVerified, events.DomainReleased, events.IdentityLinked, events.IdentityUsed:
 	}
 	return s
 }
@@ -45,6 +46,7 @@ type Portal struct {
 	Modules   []events.Module
 	operators pmap[events.AnyID, OperatorKey]
 	profiles  []*Profile // that have been defined, the portal's last
+	domains   pmap[events.AnyID, domainHolder]
 }
 
 // OperatorKey is a key whose bearer acts as the operator.
@@ -68,6 +70,10 @@ func (p Portal) evolve(h Happened) State {
 		}
 	case events.OperatorKeyAdded:
 		p.operators = p.operators.With(f.Key, OperatorKey{f.Name, f.Hash})
+	case events.DomainVerified:
+		p.domains = p.domains.With(domainKey(f.Domain), domainHolder{f.Domain, f.Account})
+	case events.DomainReleased:
+		p.domains = p.domains.Without(domainKey(f.Domain))
 
 	case events.LogStarted, events.AccountOpened,
 		events.InvitationCreated, events.InvitationResent, events.InvitationRevoked, events.InvitationDeclined,
@@ -85,7 +91,8 @@ func (p Portal) evolve(h Happened) State {
 		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
 		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
-		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
+		events.KeyCreated, events.KeyRotated, events.KeyRevoked,
+		events.SSOConnected, events.SSOChanged, events.SSODisconnected, events.IdentityLinked, events.IdentityUsed:
 	}
 	return p
 }

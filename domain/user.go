@@ -41,6 +41,14 @@ type User struct {
 	factors   []Factor
 	recovery  recovery
 	handed    []attempt // the codes that sessions were handed over by, as long as they could be tried again
+	linked    []Identity
+}
+
+// Identity is somebody at an account's OpenID provider, who is a user.
+type Identity struct {
+	ID         events.AddressID
+	Account    events.AccountID
+	Connection events.AnyID
 }
 
 // Session is one sign-in that has not been ended.
@@ -126,6 +134,11 @@ func (u User) evolve(h Happened) State {
 		u = u.moved(h, f)
 	case events.SessionStarted:
 		u = u.withSession(h, f)
+	case events.IdentityUsed:
+		u = u.succeededAt(f.Once, h.At)
+	case events.IdentityLinked:
+		u.linked = append(slices.DeleteFunc(slices.Clone(u.linked), func(i Identity) bool { return i.Account == f.Account }),
+			Identity{f.Identity, f.Account, f.Connection})
 	case events.SessionEnded:
 		u.sessions = u.sessions.Without(f.Session)
 	case events.FactorEnrolled:
@@ -157,12 +170,13 @@ func (u User) evolve(h Happened) State {
 		events.InvitationReminded, events.MembershipActivated, events.MembershipExpired, events.MembershipReminded, events.MembershipUserLocked,
 		events.MembershipUserUnlocked,
 		events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
-		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
+		events.KeyCreated, events.KeyRotated, events.KeyRevoked,
+		events.SSOConnected, events.SSOChanged, events.SSODisconnected, events.DomainVerified, events.DomainReleased:
 	}
 	return u
 }
 
-// Address says who holds an e-mail address.
+// Address says who holds an e-mail address, or is somebody at an account's OpenID provider.
 type Address struct {
 	ID     events.AddressID
 	User   events.UserID // zero while nobody does
@@ -184,6 +198,8 @@ func (a Address) evolve(h Happened) State {
 		a.Email, a.signups = sealedAt(h, f.Email.Box), recent(a.signups, h.At)
 	case events.AddressErased:
 		a.Erased = true
+	case events.IdentityLinked:
+		a.User = f.User
 
 	case events.LogStarted, events.PortalSetUp, events.OperatorKeyAdded, events.AccountOpened,
 		events.InvitationCreated, events.InvitationResent, events.InvitationRevoked, events.InvitationDeclined,
@@ -201,7 +217,8 @@ func (a Address) evolve(h Happened) State {
 		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
 		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled,
-		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
+		events.KeyCreated, events.KeyRotated, events.KeyRevoked,
+		events.SSOConnected, events.SSOChanged, events.SSODisconnected, events.DomainVerified, events.DomainReleased, events.IdentityUsed:
 	}
 	return a
 }
@@ -284,7 +301,8 @@ func (a Attempts) evolve(h Happened) State {
 		events.UserProfileChanged, events.UserPreferencesChanged, events.UserEmailChangeRequested, events.UserEmailChanged, events.PasswordChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
 		events.FactorReset, events.RecoveryCodesIssued, events.AddressReleased, events.AddressSignupRequested,
-		events.KeyCreated, events.KeyRotated, events.KeyRevoked:
+		events.KeyCreated, events.KeyRotated, events.KeyRevoked,
+		events.SSOConnected, events.SSOChanged, events.SSODisconnected, events.DomainVerified, events.DomainReleased, events.IdentityLinked, events.IdentityUsed:
 	}
 	return a
 }

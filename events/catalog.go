@@ -40,6 +40,12 @@ func catalog() []entry {
 		fact[AccountPolicyChanged](),
 		fact[AccountProfileAdopted](),
 
+		fact[SSOConnected](),
+		fact[SSOChanged](),
+		fact[SSODisconnected](),
+		fact[DomainVerified](),
+		fact[DomainReleased](),
+
 		fact[RoleDefined](),
 		fact[RoleWithdrawn](),
 
@@ -93,6 +99,8 @@ func catalog() []entry {
 		fact[FactorRemoved](),
 		fact[FactorReset](),
 		fact[RecoveryCodesIssued](),
+		fact[IdentityLinked](),
+		fact[IdentityUsed](),
 		fact[SessionStarted](),
 		fact[SessionEnded](),
 

@@ -43,6 +43,8 @@ type Vault interface {
 	// PutSecret keeps what a factor is verified with; Secret answers it. ErrErased: it has been destroyed.
 	PutSecret(ctx context.Context, user events.UserID, kind string, value []byte) (events.SecretID, error)
 	Secret(ctx context.Context, id events.SecretID) ([]byte, error)
+	// PutAccountSecret keeps a secret of an account's, such as that of its client at a provider.
+	PutAccountSecret(ctx context.Context, account events.AccountID, kind string, value []byte) (events.SecretID, error)
 	// Destroy makes keys, and the address entries that lead to them, unreadable for good. It can be repeated.
 	Destroy(ctx context.Context, keys ...events.KeyID) error
 	// DestroySecret does the same to a secret.

@@ -350,7 +350,8 @@ func (a *auditFold) note(c *Opened, e events.Event) {
 		events.UserPreferencesChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
 		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
-		events.KeyRotated, events.KeyRevoked:
+		events.KeyRotated, events.KeyRevoked,
+		events.SSOConnected, events.SSOChanged, events.SSODisconnected, events.DomainVerified, events.DomainReleased, events.IdentityLinked, events.IdentityUsed:
 	}
 }
 

@@ -72,6 +72,21 @@ type auditRole struct {
 	Definition *events.RoleDefinition `json:"definition,omitempty"`
 }
 
+// auditSSO is a connection as the trail shows it: which entry of the vault holds its secret is nobody's business.
+func auditSSO(c events.SSO) any {
+	return struct {
+		Issuer    string   `json:"issuer"`
+		ClientID  string   `json:"client_id"`
+		Required  bool     `json:"required"`
+		JoinRoles []string `json:"join_roles,omitempty"`
+	}{c.Issuer, c.ClientID, c.Required, c.JoinRoles}
+}
+
+type auditDomain struct {
+	Domain string `json:"domain"`
+	How    string `json:"how,omitempty"`
+}
+
 func auditGrants(status string, grants []events.Grant) auditState {
 	s := auditState{Status: status}
 	whole := len(grants) != 1
@@ -156,6 +171,17 @@ func auditOf(c *Opened, e events.Event) auditFact {
 		return done("account", c.Boundary.ID, f.From, f.To)
 	case events.AccountProfileAdopted:
 		return done("account", c.Boundary.ID, auditAccount{Profile: f.From}, auditAccount{Profile: f.To})
+
+	case events.SSOConnected:
+		return done("account", c.Boundary.ID, nil, auditSSO(f.To))
+	case events.SSOChanged:
+		return done("account", c.Boundary.ID, auditSSO(f.From), auditSSO(f.To))
+	case events.SSODisconnected:
+		return done("account", c.Boundary.ID, auditSSO(f.From), nil)
+	case events.DomainVerified: // the same stands in the portal's boundary
+		return done("account", f.Account.Any(), nil, auditDomain{f.Domain, f.How})
+	case events.DomainReleased:
+		return done("account", f.Account.Any(), auditDomain{f.Domain, ""}, nil)
 
 	case events.RoleDefined:
 		return done("account", c.Boundary.ID, auditRole{f.Role, f.From}, auditRole{f.Role, &f.To})
@@ -273,6 +299,10 @@ func auditOf(c *Opened, e events.Event) auditFact {
 		return ofOwn(ofUser, auditState{Status: "reset"})
 	case events.RecoveryCodesIssued:
 		return ofOwn(ofUser, nil)
+	case events.IdentityLinked:
+		return auditFact{trail: ofOperator, target: auditTarget{"user", f.User.Any()}, outcome: AuditDone}
+	case events.IdentityUsed: // that of the session says how it began
+		return ofOwn(ofOperator, nil)
 	case events.SessionStarted:
 		return ofOwn(ofUser, auditState{Method: f.Method})
 	case events.SessionEnded:

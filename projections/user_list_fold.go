@@ -141,7 +141,8 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 		events.MembershipUserLocked, events.MembershipUserUnlocked,
 		events.UserPreferencesChanged, events.UserEmailChangeRequested, events.PasswordChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
-		events.KeyRotated, events.KeyRevoked: // they sign in nowhere; what the account gave them stays
+		events.KeyRotated, events.KeyRevoked,
+		events.SSOConnected, events.SSOChanged, events.SSODisconnected, events.DomainVerified, events.DomainReleased, events.IdentityLinked, events.IdentityUsed: // they sign in nowhere; what the account gave them stays
 	}
 }
 

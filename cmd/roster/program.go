@@ -31,6 +31,7 @@ import (
 	"roster/infra/lease"
 	"roster/infra/mail"
 	"roster/infra/nats"
+	"roster/infra/oidc"
 	"roster/infra/passkey"
 	"roster/infra/password"
 	"roster/infra/postgres/launch"
@@ -133,6 +134,7 @@ func (p *program) startSessions(context.Context) (err error) {
 	default:
 		p.access.UsePasskeys(keys)
 	}
+	p.access.UseProviders(oidc.New(oidc.Options{AllowPrivate: p.options.SSOPrivate}), p.options.PublicURL+"/sign-in/sso/callback")
 	p.parts = append(p.parts, part{"sessions", func(ctx context.Context) error { return p.access.KeepSeen(ctx, p.logger) }})
 	if p.options.GeoIP == "" {
 		return nil

@@ -40,6 +40,7 @@ type serveCmd struct {
 	Portal        string          `help:"The portal profile: standard, owner-manager, admin-viewer, master-user, modules, sub-accounts, or a JSON file." env:"ROSTER_PORTAL" placeholder:"NAME|FILE"`
 	PortalOrigin  []string        `help:"Portals that people are sent back to, signed in, from /sign-in?return_to=, such as https://portal.example." env:"ROSTER_PORTAL_ORIGIN" placeholder:"ORIGIN"`
 	TrustedProxy  []string        `help:"Networks of your own proxies, whose X-Forwarded-For is believed, such as 10.0.0.0/8." env:"ROSTER_TRUSTED_PROXY" placeholder:"CIDR"`
+	SSOPrivate    bool            `name:"sso-allow-private" help:"Let accounts connect OpenID providers at private and loopback addresses; whoever connects one can then have this machine ask there." env:"ROSTER_SSO_ALLOW_PRIVATE"`
 	GeoIP         string          `name:"geoip" help:"Address database in MaxMind's format: people then see where their devices signed in." env:"ROSTER_GEOIP" placeholder:"FILE"`
 	LogName       string          `help:"Prefix of streams and subjects." env:"ROSTER_LOG_NAME" default:"roster"`
 	Demo          bool            `help:"On empty data only: fill it with a believable company." env:"ROSTER_DEMO"`

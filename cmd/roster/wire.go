@@ -323,6 +323,7 @@ func (p *program) handlers() (site, health http.Handler, err error) {
 		return nil, nil, err
 	}
 	config.Origin = origin.Behind(proxies...)
+	config.TXT = net.DefaultResolver.LookupTXT
 	if p.places != nil {
 		config.Place = p.places.Of
 	}

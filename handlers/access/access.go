@@ -59,12 +59,14 @@ type Access struct {
 	passwords Passwords
 	tokens    Tokens
 
-	seen     seen     // when sessions were used last
-	texting  texting  // codes by SMS
-	passkeys Passkeys // nil: there are none
-	refusing Pace     // sign-ins
-	resets   Pace
-	portals  []string // the origins that sign-ins may be handed over to
+	seen      seen      // when sessions were used last
+	texting   texting   // codes by SMS
+	passkeys  Passkeys  // nil: there are none
+	providers Providers // nil: there is no single sign-on
+	redirect  string    // where providers send people back to
+	refusing  Pace      // sign-ins
+	resets    Pace
+	portals   []string // the origins that sign-ins may be handed over to
 
 	mu      sync.Mutex
 	refused map[events.AnyID]int   // attempts refused unwritten, by subject
@@ -184,6 +186,9 @@ func (a *Access) SignIn(ctx context.Context, call handlers.Call, email, password
 }
 
 func (a *Access) signIn(ctx context.Context, call handlers.Call, email, password string) (SignedIn, error) {
+	if err := a.passwordBarred(ctx, email); err != nil {
+		return SignedIn{}, err
+	}
 	normal, err := address.Normalize(email)
 	if err != nil {
 		normal = email

@@ -86,6 +86,10 @@ func (v *vault) PutSecret(ctx context.Context, user events.UserID, _ string, val
 	return v.PutPassword(ctx, user, string(value))
 }
 
+func (v *vault) PutAccountSecret(ctx context.Context, _ events.AccountID, _ string, value []byte) (events.SecretID, error) {
+	return v.PutPassword(ctx, events.UserID{}, string(value))
+}
+
 func (v *vault) Secret(ctx context.Context, id events.SecretID) ([]byte, error) {
 	value, err := v.Password(ctx, id)
 	return []byte(value), err

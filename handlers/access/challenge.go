@@ -20,6 +20,7 @@ const (
 // What is authenticated, each for its own purpose: none can be taken for another.
 const (
 	purposeChallenge = "challenge"
+	purposeVouched   = "challenge.sso"
 	purposeDevice    = "device"
 	purposeSMS       = "sms"
 	purposeHandOver  = "handover"
@@ -33,6 +34,8 @@ type challenge struct {
 	password events.SecretID
 	attempt  events.CommitID
 	at       events.Time
+	sso      events.AccountID // whose provider has vouched instead of a password ...
+	once     events.CommitID  // ... and what was begun with it
 }
 
 // sealed writes parts with a MAC behind them, base64url.
@@ -63,16 +66,22 @@ func timeBytes(at events.Time) []byte { return binary.BigEndian.AppendUint64(nil
 func bytesTime(b []byte) events.Time  { return events.Time(binary.BigEndian.Uint64(b)) }
 
 func (a *Access) writeChallenge(c challenge) string {
+	if !c.sso.IsZero() {
+		return a.sealed("rc_", purposeVouched, c.user[:], c.sso[:], c.once[:], timeBytes(c.at))
+	}
 	return a.sealed("rc_", purposeChallenge, c.user[:], c.password[:], c.attempt[:], timeBytes(c.at))
 }
 
 // readChallenge answers false for what is none, or is too old.
 func (a *Access) readChallenge(text string) (challenge, bool) {
-	b, ok := a.unsealed("rc_", purposeChallenge, text, 56)
-	if !ok {
+	var c challenge
+	if b, ok := a.unsealed("rc_", purposeChallenge, text, 56); ok {
+		c = challenge{user: events.UserID(b[:16]), password: events.SecretID(b[16:32]), attempt: events.CommitID(b[32:48]), at: bytesTime(b[48:])}
+	} else if b, ok := a.unsealed("rc_", purposeVouched, text, 56); ok {
+		c = challenge{user: events.UserID(b[:16]), sso: events.AccountID(b[16:32]), once: events.CommitID(b[32:48]), at: bytesTime(b[48:])}
+	} else {
 		return challenge{}, false
 	}
-	c := challenge{events.UserID(b[:16]), events.SecretID(b[16:32]), events.CommitID(b[32:48]), bytesTime(b[48:])}
 	age := a.app.Now().Sub(c.at)
 	return c, age >= 0 && age < challengeWithin
 }

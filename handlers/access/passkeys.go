@@ -67,7 +67,7 @@ type ceremony struct {
 	Data      json.RawMessage  `json:"data"`
 }
 
-func (a *Access) begun(purpose string, c ceremony, options []byte) (Ceremony, error) {
+func (a *Access) ceremony(purpose string, c ceremony, options []byte) (Ceremony, error) {
 	raw, err := json.Marshal(c)
 	if err != nil {
 		return Ceremony{}, err
@@ -133,7 +133,7 @@ func (a *Access) BeginPasskey(ctx context.Context, call handlers.Call, password,
 	if id, _, ok := strings.Cut(re.Call.Cause, "."); ok && c.Attempt.UnmarshalText([]byte(id)) != nil {
 		return Ceremony{}, errors.New("an attempt without an id")
 	}
-	return a.begun(purposeRegister, c, options)
+	return a.ceremony(purposeRegister, c, options)
 }
 
 // AddPasskey ends the registration that a state has begun.
@@ -193,7 +193,7 @@ func (a *Access) AskPasskey(ctx context.Context, text string) (Ceremony, error) 
 		return Ceremony{}, err
 	}
 	c.Data = session
-	return a.begun(purposeShow, c, options)
+	return a.ceremony(purposeShow, c, options)
 }
 
 // ShowPasskey signs in with a passkey: as the second step of the challenge that the state was made for, or alone. An
@@ -209,7 +209,7 @@ func (a *Access) ShowPasskey(ctx context.Context, call handlers.Call, state stri
 		if !ok {
 			return SignedIn{}, errChallenge()
 		}
-		cmd.Password, cmd.Challenge = met.password, met.attempt
+		cmd.Password, cmd.Challenge, cmd.SSO, cmd.Once = met.password, met.attempt, met.sso, met.once
 		call.Cause = causedBy(met.attempt)
 	} else {
 		whose, err := a.passkeys.Whose(response)

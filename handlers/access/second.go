@@ -39,7 +39,7 @@ func (a *Access) start(ctx context.Context, call handlers.Call, cmd domain.Start
 	case errors.Is(err, handlers.ErrErased):
 		return SignedIn{}, badCredentials()
 	case isCode(err, domain.SecondFactorRequired):
-		return a.challenged(ctx, challenge{cmd.User, cmd.Password, cmd.Attempt, a.app.Now()})
+		return a.challenged(ctx, challenge{cmd.User, cmd.Password, cmd.Attempt, a.app.Now(), cmd.SSO, cmd.Once})
 	case err != nil:
 		return SignedIn{}, err
 	}
@@ -113,10 +113,10 @@ func (a *Access) SecondFactor(ctx context.Context, call handlers.Call, text stri
 	if err != nil {
 		return SignedIn{}, err
 	}
-	if u.Erased || u.Locked || u.Password != c.password {
+	if u.Erased || u.Locked || c.sso.IsZero() && u.Password != c.password {
 		return SignedIn{}, errChallenge()
 	}
-	cmd := domain.StartSession{User: c.user, Password: c.password, Attempt: attempt, Challenge: c.attempt}
+	cmd := domain.StartSession{User: c.user, Password: c.password, Attempt: attempt, Challenge: c.attempt, SSO: c.sso, Once: c.once}
 	if err := a.verifyCode(ctx, u, c, factor, code, &cmd); err != nil {
 		return SignedIn{}, err
 	}

@@ -64,6 +64,8 @@ type Config struct {
 	// Origin says from where a request comes. nil: the connection's address and the User-Agent, right where there
 	// is no proxy in front.
 	Origin func(*http.Request) events.OriginInfo
+	// TXT looks up what the DNS holds of a name. nil: domains are verified by the operator only.
+	TXT func(ctx context.Context, name string) ([]string, error)
 	// Place says where an address is; "": nobody knows. nil: there is no database of addresses.
 	Place func(ip string) (string, error)
 }
@@ -156,6 +158,7 @@ func (s *server) routes() {
 	s.portalRoutes()
 	s.roleRoutes()
 	s.policyRoutes()
+	s.ssoRoutes()
 	s.contactRoutes()
 	s.keyRoutes()
 	s.myKeyRoutes()

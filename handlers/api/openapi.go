@@ -32,7 +32,7 @@ func (s *server) openAPI() huma.Config {
 				{Name: "invitations", Description: "Inviting people"}, {Name: "invitation links", Description: "What the link in a mail does"},
 				{Name: "password resets", Description: "Choosing a new password when the old one is forgotten"}, {Name: "confirmations", Description: "Confirming a new address"}, {Name: "sign-up", Description: "Opening an account of one's own"},
 				{Name: "users", Description: "Members of an account"}, {Name: "roles", Description: "What members may do"},
-				{Name: "policy", Description: "What applies to everybody in an account"}, {Name: "contacts", Description: "Who is told, without being a user"}, {Name: "keys", Description: "API keys: service users of an account, and keys by which people act"}, {Name: "audit", Description: "Who did what to whom"},
+				{Name: "policy", Description: "What applies to everybody in an account"}, {Name: "sso", Description: "The account's own OpenID provider"}, {Name: "contacts", Description: "Who is told, without being a user"}, {Name: "keys", Description: "API keys: service users of an account, and keys by which people act"}, {Name: "audit", Description: "Who did what to whom"},
 				{Name: "checks", Description: "May they?"}, {Name: "sessions", Description: "Signing in and out"}, {Name: "me", Description: "One's own user"},
 				{Name: "operator", Description: "Running the installation"},
 			},

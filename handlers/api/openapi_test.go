@@ -37,6 +37,7 @@ func routes() []string {
 		"POST /v1/signup", "GET /v1/signup/{token}", "POST /v1/signup/{token}",
 		"POST /v1/me/email", "GET /v1/confirmations/{token}", "POST /v1/confirmations/{token}", "POST /v1/password-resets", "GET /v1/password-resets/{token}", "POST /v1/password-resets/{token}", "GET /v1/me/accounts", "POST /v1/me/accounts/{account}/leave",
 		"PATCH " + a, "POST " + a + "/close", "GET " + a + "/tree", "POST " + a + "/undo", "GET " + a + "/policy", "PUT " + a + "/policy",
+		"GET " + a + "/sso", "PUT " + a + "/sso", "DELETE " + a + "/sso", "GET " + a + "/sso/domains/{domain}", "POST " + a + "/sso/domains/{domain}/verify", "DELETE " + a + "/sso/domains/{domain}",
 		"GET " + a + "/roles", "GET " + a + "/roles/{role}", "PUT " + a + "/roles/{role}", "DELETE " + a + "/roles/{role}",
 		"GET " + a + "/contacts", "POST " + a + "/contacts", "GET " + a + "/contacts/{contact}", "PATCH " + a + "/contacts/{contact}", "DELETE " + a + "/contacts/{contact}",
 		"GET " + a + "/keys", "POST " + a + "/keys", "GET " + a + "/keys/{key}", "DELETE " + a + "/keys/{key}", "POST " + a + "/keys/{key}/rotate",

@@ -160,6 +160,7 @@ func withoutSecrets(v any) any {
 			delete(v, "new")
 		}
 		delete(v, "password")
+		delete(v, "client_secret")
 		for _, member := range v {
 			withoutSecrets(member)
 		}

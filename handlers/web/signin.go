@@ -39,6 +39,7 @@ type signInBody struct {
 	Error  string
 	Retry  string
 	SignUp bool // people open accounts by themselves here
+	SSO    bool // some sign in at their own provider
 }
 
 // startBody is what the start page shows.
@@ -140,7 +141,7 @@ func (s *site) signInPage(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
 	}
-	body := signInBody{Next: next}
+	body := signInBody{Next: next, SSO: s.Access.CanSSO()}
 	if body.SignUp, err = s.enroll.HasSignUp(r.Context()); err != nil {
 		return err
 	}
@@ -165,7 +166,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body := signInBody{Email: r.PostForm.Get("email"), Next: s.localPath(r.PostForm.Get("next"))}
+	body := signInBody{Email: r.PostForm.Get("email"), Next: s.localPath(r.PostForm.Get("next")), SSO: s.Access.CanSSO()}
 	password := r.PostForm.Get("password")
 	var in access.SignedIn
 	if len(password) > maxPassword {
@@ -181,6 +182,9 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
 		return s.startSession(w, r, before, in, body.Next)
 	case !errors.As(err, &refusal):
 		return err
+	case refusal.Code == domain.NotAvailable: // people of this domain have a provider
+		http.Redirect(w, r, "/sign-in/sso?email="+url.QueryEscape(body.Email)+"&next="+url.QueryEscape(body.Next), http.StatusSeeOther)
+		return nil
 	}
 	if body.SignUp, err = s.enroll.HasSignUp(r.Context()); err != nil {
 		return err

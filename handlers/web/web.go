@@ -121,10 +121,11 @@ func Mount(mux *http.ServeMux, c Config) error {
 func (s *site) groups() []map[string]verbs {
 	open := s.openRoutes()
 	if s.API == nil {
-		return []map[string]verbs{open}
+		return []map[string]verbs{open, s.ssoRoutes()}
 	}
 	return []map[string]verbs{
 		open,
+		s.ssoRoutes(),
 		s.accountRoutes(),
 		s.userRoutes(),
 		s.inviteRoutes(),

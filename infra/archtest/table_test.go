@@ -16,6 +16,8 @@ const (
 	huma       = "github.com/danielgtaylor/huma/v2"
 	jcs        = "github.com/gowebpki/jcs"
 	maxminddb  = "github.com/oschwald/maxminddb-golang/v2"
+	oidc       = "github.com/coreos/go-oidc/v3"
+	oauth2     = "golang.org/x/oauth2"
 	natsGo     = "github.com/nats-io/nats.go"
 	natsServer = "github.com/nats-io/nats-server/v2"
 	pgx        = "github.com/jackc/pgx/v5"
@@ -69,6 +71,7 @@ func table() []row {
 		{pkg: "infra/seen", own: []string{"events", "handlers/access"}, third: []string{pgx}},
 		{pkg: "infra/sms"},
 		{pkg: "infra/passkey", own: []string{"events", "handlers/access"}, third: []string{webauthn}},
+		{pkg: "infra/oidc", own: []string{"events", "handlers/access"}, third: []string{oidc, oauth2}},
 		{pkg: "infra/geoip", third: []string{maxminddb}},
 		{pkg: "infra/lease", third: []string{pgx}},
 		{pkg: "infra/keyring", own: []string{"events"}},

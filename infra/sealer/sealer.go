@@ -107,6 +107,12 @@ func (s *Sealer) PutSecret(ctx context.Context, user events.UserID, kind string,
 	return id, told(err)
 }
 
+// PutAccountSecret keeps a secret of an account's.
+func (s *Sealer) PutAccountSecret(ctx context.Context, account events.AccountID, kind string, value []byte) (events.SecretID, error) {
+	id, err := s.vault.PutSecret(ctx, vault.Owner{Type: vault.OwnerAccount, ID: account.String()}, kind, value)
+	return id, told(err)
+}
+
 // Secret answers it.
 func (s *Sealer) Secret(ctx context.Context, id events.SecretID) ([]byte, error) {
 	value, err := s.vault.Secret(ctx, id)

@@ -20,6 +20,7 @@ type Owner struct {
 // The types of owners.
 const (
 	OwnerUser    = "user"
+	OwnerAccount = "account"
 	OwnerAddress = "address"
 	OwnerContact = "contact"
 	OwnerMonth   = "month"
