@@ -18,9 +18,10 @@ func TestTenants(t *testing.T) {
 	contact := w.do("POST", "/v1/accounts/"+theirs+"/contacts", ann.token, body{"name": "C", "email": "c@example.com", "roles": []string{"legal"}}).is(201).text("id")
 	w.do("PUT", "/v1/accounts/"+theirs+"/roles/clerk", ann.token, body{"permissions": []string{"users:read"}}).is(200)
 	key := w.do("POST", "/v1/accounts/"+theirs+"/keys", ann.token, body{"name": "K", "roles": []string{"viewer"}}).is(201).text("id")
+	w.do("POST", "/v1/accounts/"+theirs+"/sso/domains/theirs.example/verify", w.operator, nil).is(200)
 	mine, stranger := w.open("Mine")
 
-	real := map[string]string{"account": theirs, "user": bob.id, "invitation": invitation, "contact": contact, "role": "clerk", "key": key}
+	real := map[string]string{"account": theirs, "user": bob.id, "invitation": invitation, "contact": contact, "role": "clerk", "key": key, "domain": "theirs.example"}
 	param := regexp.MustCompile(`\{(\w+)\}`)
 	fill := func(path string, value func(name string) string) string {
 		return param.ReplaceAllStringFunc(path, func(p string) string { return value(p[1 : len(p)-1]) })
@@ -67,7 +68,7 @@ func TestTenants(t *testing.T) {
 				tried++
 			}
 			// In one's own account, somebody else's things.
-			if strings.Count(path, "{") < 2 || strings.Contains(path, "{role}") {
+			if strings.Count(path, "{") < 2 || strings.Contains(path, "{role}") || strings.Contains(path, "{domain}") {
 				continue
 			}
 			own := func(value func(string) string) *response {
@@ -112,6 +113,8 @@ func bodyOf(operation, user, account string) any {
 		return body{"action": "suspend", "users": []string{user}}
 	case "Undo":
 		return body{"command": "AAAAAAAAAAAAAAAAAAAAAA"}
+	case "ConnectSSO":
+		return body{"issuer": "https://id.example.com", "client_id": "roster"}
 	case "ChangeAccount":
 		return body{"name": "N"}
 	}

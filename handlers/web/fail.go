@@ -124,7 +124,7 @@ func statusOf(code domain.Code) int {
 		return http.StatusForbidden
 	case domain.InvitationExpired, domain.InvitationRevoked, domain.InvitationReplaced, domain.InvitationUsed:
 		return http.StatusGone
-	case domain.Invalid, domain.PasswordRules:
+	case domain.Invalid, domain.DomainNotAllowed, domain.PasswordRules:
 		return http.StatusUnprocessableEntity
 	case domain.StaleVersion:
 		return http.StatusPreconditionFailed
