@@ -68,6 +68,7 @@ func (s *server) nullables() {
 		"AuditBody":      {"account", "on_behalf_of", "target"},
 		"LookBody":       {"inviter"},
 		"KeyBody":        {"owner"},
+		"SsoBody":        {"connection"},
 	} {
 		for _, field := range fields {
 			p := all[schema].Properties[field]
