@@ -278,7 +278,7 @@ func TestPages(t *testing.T) {
 	ann.post("/v1/accounts/"+account+"/keys", m{"name": "CI", "roles": []string{"viewer"}}).Want(201)
 	for _, path := range []string{"/accounts", at + "/users", at + "/users?q=nobody-there", at + "/users/" + bob, at + "/users/" + bob + "/role", at + "/users/" + bob + "/access",
 		at + "/users/" + bob + "/revoke", at + "/users/bulk?action=suspend&user=" + bob, at + "/invite", at + "/invitations/" + invitation, at + "/invitations/" + invitation + "/resend",
-		at + "/roles", at + "/roles/new", at + "/roles/desk", at + "/policy", at + "/contacts", at + "/contacts/" + contact, at + "/keys", at + "/tree", at + "/audit",
+		at + "/roles", at + "/roles/new", at + "/roles/desk", at + "/policy", at + "/contacts", at + "/contacts/" + contact, at + "/keys", at + "/sso", at + "/tree", at + "/audit",
 		"/me", "/me/security", "/me/preferences", at + "/nowhere"} {
 		b.looks(path, 1600, "light")
 		b.looks(path, 360, "dark")

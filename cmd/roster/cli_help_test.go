@@ -52,7 +52,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 // SPEC 7.3: what changes something can be tried, confirmed, and repeated; everything that asks says whom.
 func TestEveryCommandHasTheFlags(t *testing.T) {
 	local := []string{"serve", "doctor", "login", "logout", "completion", "version", "portal list", "projections status", "projections rebuild"}
-	reads := []string{"account list", "account show", "account tree", "user list", "user show", "user sessions", "invitation list", "invitation show", "role list", "module list", "contact list", "audit", "check", "portal show"}
+	reads := []string{"account list", "account show", "account tree", "user list", "user show", "user sessions", "invitation list", "invitation show", "role list", "module list", "contact list", "key list", "audit", "check", "portal show"}
 	for _, command := range grammar(t).Model.Leaves(false) {
 		var flags []string
 		for _, group := range command.AllFlags(true) {

@@ -14,6 +14,9 @@ func (p *page) navigation() []link {
 	add("users:read", "users", p.SectionName())
 	add("roles:read", "roles", p.T("nav.roles"))
 	add("policy:read", "policy", p.T("nav.policy"))
+	if p.Account.Parent == nil && p.site.Access.CanSSO() {
+		add("policy:read", "sso", p.T("nav.sso"))
+	}
 	add("contacts:read", "contacts", p.T("nav.contacts"))
 	add("keys:read", "keys", p.T("nav.keys"))
 	add("account:read", "tree", p.T("nav.tree"))

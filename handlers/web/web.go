@@ -134,6 +134,7 @@ func (s *site) groups() []map[string]verbs {
 		s.policyRoutes(),
 		s.treeRoutes(),
 		s.keyRoutes(),
+		s.ssoSettingRoutes(),
 		s.auditRoutes(),
 		s.meRoutes(),
 	}
