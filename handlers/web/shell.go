@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -95,8 +96,14 @@ func (p *page) RoleLabel(role string) string {
 	return roleLabel(role)
 }
 
+// Day is the day of a moment in the viewer's zone.
+func (p *page) Day(t time.Time) string {
+	t = t.In(p.Zone)
+	return p.T("time.day", t.Day(), p.T("month."+strconv.Itoa(int(t.Month()))), t.Year())
+}
+
 // Time is a moment in the viewer's zone, to the minute.
-func (p *page) Time(t time.Time) string { return t.In(p.Zone).Format("2 Jan 2006, 15:04") }
+func (p *page) Time(t time.Time) string { return p.Day(t) + ", " + t.In(p.Zone).Format("15:04") }
 
 // Ago is a moment as people say it, for what is recent.
 func (p *page) Ago(t time.Time) string {
@@ -110,7 +117,7 @@ func (p *page) Ago(t time.Time) string {
 	case past < 14*24*time.Hour:
 		return p.N("time.days", int(past/(24*time.Hour)))
 	}
-	return t.In(p.Zone).Format("2 Jan 2006")
+	return p.Day(t)
 }
 
 // In is how long until a moment.
@@ -182,7 +189,7 @@ func (s *site) signedIn(show func(p *page) error) func(http.ResponseWriter, *htt
 		}
 		if !who.SignedIn() {
 			to := "/sign-in"
-			if next := s.localPath(r.URL.Path); next != "/" && r.Method == http.MethodGet {
+			if next := s.localPath(r.URL.Path); next != "/" && r.Method == http.MethodGet { // without its query: a filter is chosen anew
 				to += "?next=" + url.QueryEscape(next)
 			}
 			http.Redirect(w, r, to, http.StatusSeeOther)

@@ -102,7 +102,7 @@ type tab struct {
 
 // filterNames are what the list can be filtered and ordered by.
 func filterNames() []string {
-	return []string{"q", "status", "role", "two_factor", "inherited", "never_signed_in", "sort", "cursor"}
+	return []string{"q", "status", "role", "permission", "two_factor", "inherited", "never_signed_in", "sort", "cursor"}
 }
 
 func (s *site) users(p *page) error {
@@ -113,6 +113,13 @@ func (s *site) users(p *page) error {
 		if value := p.r.URL.Query().Get(name); value != "" {
 			v.Query.Set(name, value)
 			ask.Set(name, value)
+		}
+	}
+	for _, name := range []string{"last_sign_in_after", "last_sign_in_before"} { // days of the viewer's zone
+		value := p.r.URL.Query().Get(name)
+		if day, err := time.ParseInLocation(time.DateOnly, value, p.Zone); err == nil {
+			v.Query.Set(name, value)
+			ask.Set(name, day.UTC().Format(time.RFC3339))
 		}
 	}
 	err := s.get(p.r, "/v1/accounts/"+p.Account.ID+"/users?"+ask.Encode(), &v.userList)
@@ -192,6 +199,16 @@ func (v usersPage) Order(column string) string {
 		}
 	}
 	return "none"
+}
+
+// More says that a filter is set that stands under "More filters".
+func (v usersPage) More() bool {
+	for _, name := range []string{"permission", "inherited", "never_signed_in", "last_sign_in_after", "last_sign_in_before"} {
+		if v.Query.Get(name) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // Filtered says that not all are shown.
