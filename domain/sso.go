@@ -47,12 +47,16 @@ func (w *World) ownsSSO(account events.AccountID) (Account, error) {
 	switch {
 	case err != nil:
 		return a, err
-	case !a.Parent.IsZero():
-		return a, refuse(Inherited, "single sign-on is set on the root account, and holds here too")
+	case !a.Parent.IsZero() && a.SSO == nil && len(a.Domains) == 0: // what an account was moved with can be ended
+		return a, errRootSSO()
 	case !access.covers(w.resolve(w.chain(account), []events.Grant{{Roles: []string{a.protected()}}})):
 		return a, refuse(ExceedsOwnAccess, "only owners connect a provider: it can sign in as any of them")
 	}
 	return a, nil
+}
+
+func errRootSSO() error {
+	return refuse(Inherited, "single sign-on is set on the root account, and holds here too")
 }
 
 // ConnectSSO connects a root account to its OpenID provider, or replaces the connection (SPEC 7.4).
@@ -75,6 +79,9 @@ func (c ConnectSSO) Decide(w *World, is Issued) error {
 	a, err := w.ownsSSO(c.Account)
 	if err != nil {
 		return err
+	}
+	if !a.Parent.IsZero() {
+		return errRootSSO()
 	}
 	if err := c.roles(w, a); err != nil {
 		return err
@@ -195,14 +202,21 @@ func (c VerifyDomain) Decide(w *World, is Issued) error {
 	switch wrong := CheckDomain(c.Domain); {
 	case wrong != "":
 		return invalid("path.domain", "%s", wrong)
+	case !a.Parent.IsZero():
+		return errRootSSO()
 	case holder == c.Account:
 		return nil
 	case !c.Proven && !is.operator():
 		return invalid("path.domain", "the domain's DNS does not hold the record yet: set it, and try again in a while")
-	case !holder.IsZero():
+	case !holder.IsZero() && !w.Account(holder).Closed:
 		return refuse(DomainNotAllowed, "another account has this domain: ask the operator")
 	case len(a.Domains) >= maxSSODomains:
 		return invalid("path.domain", "an account has at most %d domains", maxSSODomains)
+	}
+	if !holder.IsZero() { // an account that has been closed holds nothing back
+		released := events.DomainReleased{Account: holder, Domain: c.Domain}
+		w.record(events.OfAccount(holder), released)
+		w.record(events.Portal(), released)
 	}
 	verified := events.DomainVerified{Account: c.Account, Domain: c.Domain, How: events.VerifiedByDNS}
 	if is.operator() {

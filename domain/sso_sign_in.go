@@ -35,7 +35,7 @@ func (c EnterBySSO) Decide(w *World, _ Issued) error {
 	a := w.Account(c.Account)
 	_, domain, _ := strings.Cut(c.To.Email, "@")
 	switch {
-	case a.SSO == nil || a.SSO.Connection != c.Connection || w.closed(c.Account):
+	case a.SSO == nil || a.SSO.Connection != c.Connection || !a.Parent.IsZero() || a.Closed:
 		return errNoSSO()
 	case w.Portal().DomainOf(domain) != c.Account:
 		return refuse(DomainNotAllowed, "the provider speaks for an address that is in no domain of this account")
@@ -149,7 +149,7 @@ func (c EnterBySSO) join(w *World, a Account, u User) error {
 func (w *World) entersBySSO(u User, account events.AccountID, once events.CommitID) error {
 	if account.IsZero() {
 		for _, i := range u.linked {
-			if c := w.Account(i.Account).SSO; c != nil && c.Required && c.Connection == i.Connection && w.reaches(u, i.Account) {
+			if c := w.Account(i.Account).SSO; c != nil && w.Account(i.Account).Parent.IsZero() && c.Required && c.Connection == i.Connection && w.reaches(u, i.Account) {
 				return errRequired()
 			}
 		}
@@ -186,7 +186,7 @@ func (c FindSSO) Home(_ Issued) events.Boundary { return events.Portal() }
 
 func (c FindSSO) Decide(w *World, _ Issued) error {
 	a := w.Account(w.Portal().DomainOf(c.Domain))
-	if a.SSO == nil || a.Closed || c.Only && !a.SSO.Required {
+	if a.SSO == nil || a.Closed || !a.Parent.IsZero() || c.Only && !a.SSO.Required {
 		return refuse(NotAvailable, "there is no single sign-on for this address")
 	}
 	*c.Into = a

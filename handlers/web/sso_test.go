@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -184,6 +185,9 @@ func TestSSO(t *testing.T) {
 	if a, _ := w.comes(); a.status != http.StatusSeeOther {
 		t.Errorf("with another key: %d\n%s", a.status, a.body)
 	}
+	if w.idp.keys != 2 {
+		t.Errorf("the keys were asked for %d times", w.idp.keys)
+	}
 }
 
 // TestSSOFlaws breaks one thing after another: nobody is signed in, and it is said why.
@@ -346,6 +350,52 @@ func TestSSOOnce(t *testing.T) {
 	b.get(back).want(http.StatusUnauthorized, "Code: sign_in_required")
 }
 
+// TestSSOFactor: the provider stands for the password only. Whoever has a second factor shows it after that, once, and what
+// the provider says of factors is not believed (SPEC 4.5).
+func TestSSOFactor(t *testing.T) {
+	w := newSSO(t)
+	w.person("s-olga", "olga@acme.example")
+	a, _ := w.comes()
+	a.want(http.StatusSeeOther)
+	olga, _ := w.holder("olga@acme.example")
+	codes := w.totp(olga)
+
+	w.idp.set(func() { w.idp.claims["amr"], w.idp.claims["acr"] = []string{"mfa", "otp"}, "aal3" })
+	b := w.browser()
+	back := b.atProvider(w.account)
+	at, err := url.Parse(w.server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := b.client.Jar.Cookies(at)
+	a = b.get(back).want(http.StatusOK, "Second step")
+	if w.signedIn(b) {
+		t.Fatal("signed in without the second factor")
+	}
+	_, challenge, _ := strings.Cut(a.body, `name="challenge" value="`)
+	challenge, _, _ = strings.Cut(challenge, `"`)
+	_, token, _ := strings.Cut(a.body, `name="csrf" value="`)
+	token, _, _ = strings.Cut(token, `"`)
+	values := url.Values{"challenge": {challenge}, "csrf": {token}, "next": {"/me"}, "code": {"000000"}}
+	b.send(b.form("/sign-in/factor", values)).want(http.StatusUnauthorized)
+	values.Set("code", codes())
+	b.send(b.form("/sign-in/factor", values)).want(http.StatusSeeOther)
+	if !w.signedIn(b) {
+		t.Error("not signed in with the second factor")
+	}
+	// Neither the challenge nor what was begun serves again.
+	var refusal *domain.Error
+	if _, err := w.access.SecondFactor(t.Context(), handlers.Call{}, challenge, events.FactorID{}, codes()); !errors.As(err, &refusal) || refusal.Code != domain.BadCredentials {
+		t.Errorf("the challenge once more: %v", err)
+	}
+	again := w.browser()
+	again.client.Jar.SetCookies(at, kept)
+	w.idp.set(func() { w.idp.reusable = true })
+	if a := again.get(back); a.status < 400 || w.signedIn(again) {
+		t.Errorf("used again: %d", a.status)
+	}
+}
+
 // TestSSOLost: who has no access has none by the provider either, and it is in the trail of attempts.
 func TestSSOLost(t *testing.T) {
 	w := newSSO(t)
@@ -400,4 +450,26 @@ func TestSSORequired(t *testing.T) {
 	// Where the provider fails, the operator ends it (SPEC 4.10 of a user, here of a connection).
 	w.do(operator(), domain.DisconnectSSO{Account: w.account})
 	w.browser().signIn("olga@acme.example")
+}
+
+// totp gives somebody an authenticator app, and answers its codes, each from the next half minute.
+func (w *ssoWorld) totp(u domain.User) func() string {
+	w.t.Helper()
+	in, err := w.access.SignIn(w.t.Context(), handlers.Call{}, "olga@acme.example", goodPassword)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	call := handlers.Call{Actor: events.Actor{Type: events.ByUser, ID: u.ID.String(), Session: in.Session}}
+	made, err := w.access.EnrollTOTP(w.t.Context(), call, goodPassword, "phone", "Acme", "olga")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	codes := func() string {
+		w.clock.pass(30 * time.Second)
+		return code(w.t, made.Secret, w.clock.now())
+	}
+	if _, err := w.access.VerifyFactor(w.t.Context(), call, made.Factor.ID, codes()); err != nil {
+		w.t.Fatal(err)
+	}
+	return codes
 }

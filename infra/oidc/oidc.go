@@ -157,7 +157,7 @@ func (c *Client) provider(ctx context.Context, issuer string) (*provider, error)
 	return asked, asked.err
 }
 
-// with has what is asked for go through our client. The keys are asked for later, so that this outlives the request.
+// with has what is asked for go through our client. A provider that was found by it goes on using it for its keys.
 func (c *Client) with(ctx context.Context) context.Context {
 	return oidc.ClientContext(ctx, c.http)
 }
@@ -237,7 +237,7 @@ func (c *Client) Redeem(ctx context.Context, at access.ProviderClient, b access.
 	if raw == "" {
 		return no(errors.New("there is no ID token"))
 	}
-	verifier := p.p.VerifierContext(oidc.ClientContext(context.WithoutCancel(ctx), c.http), &oidc.Config{ClientID: at.ClientID, Now: c.now,
+	verifier := p.p.Verifier(&oidc.Config{ClientID: at.ClientID, Now: c.now,
 		SupportedSigningAlgs: []string{oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.EdDSA}})
 	id, err := verifier.Verify(c.with(ctx), raw)
 	if err != nil {
