@@ -75,13 +75,7 @@ func (l *lab) clients(ctx context.Context, address string, n int) ([]*client, er
 
 // ask sends a request as it is and reads the answer, which has to be 200; body says whether it is wanted.
 func (c *client) ask(request []byte, body bool) ([]byte, error) {
-	if err := c.conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		return nil, err
-	}
-	if _, err := c.conn.Write(request); err != nil {
-		return nil, err
-	}
-	r, err := http.ReadResponse(c.in, nil)
+	r, err := c.send(request)
 	if err != nil {
 		return nil, err
 	}
@@ -97,15 +91,20 @@ func (c *client) ask(request []byte, body bool) ([]byte, error) {
 	return nil, err
 }
 
-// whole sends a request and answers the status and body of whatever comes back.
-func (c *client) whole(request []byte) (string, error) {
+// send sends a request as it is and reads the answer's head.
+func (c *client) send(request []byte) (*http.Response, error) {
 	if err := c.conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		return "", err
+		return nil, err
 	}
 	if _, err := c.conn.Write(request); err != nil {
-		return "", err
+		return nil, err
 	}
-	r, err := http.ReadResponse(c.in, nil)
+	return http.ReadResponse(c.in, nil)
+}
+
+// whole sends a request and answers the status and body of whatever comes back.
+func (c *client) whole(request []byte) (string, error) {
+	r, err := c.send(request)
 	if err != nil {
 		return "", err
 	}
