@@ -57,6 +57,9 @@ func errPassword() error { return refuse(BadCredentials, "the current password i
 // oneself is the user who asks for something that nobody else may: no administrator, and not the operator.
 func (w *World) oneself(user events.UserID) (User, error) {
 	u := w.User(user)
+	if err := w.is.byPerson(); err != nil {
+		return u, err
+	}
 	switch {
 	case !w.is.self(user):
 		return u, refuse(NotPermitted, "only the person themselves")

@@ -84,7 +84,7 @@ func (c AddContact) Decide(w *World, is Issued) error {
 	if err != nil {
 		return err
 	}
-	person, roles, err := checkContact(c.Person, c.Roles, w.ProfileOf(c.Account).contactRoles())
+	person, roles, err := checkContact(c.Person, c.Roles, w.ProfileOf(c.Account).RolesOfContacts())
 	switch {
 	case err != nil:
 		return err
@@ -121,7 +121,7 @@ func (c ChangeContact) Decide(w *World, is Issued) error {
 	if !ok {
 		return refuse(NotFound, "no such contact")
 	}
-	person, roles, err := checkContact(c.Person, c.Roles, w.ProfileOf(c.Account).contactRoles())
+	person, roles, err := checkContact(c.Person, c.Roles, w.ProfileOf(c.Account).RolesOfContacts())
 	if err != nil {
 		return err
 	}

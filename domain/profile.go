@@ -197,8 +197,8 @@ func (p *Profile) validity() time.Duration {
 	return time.Duration(p.ValidFor) * time.Second
 }
 
-// contactRoles are what contacts can be for.
-func (p *Profile) contactRoles() []string {
+// RolesOfContacts are what contacts can be for.
+func (p *Profile) RolesOfContacts() []string {
 	if p.ContactRoles == nil {
 		return []string{"billing", "technical", "security", "legal", "marketing"}
 	}

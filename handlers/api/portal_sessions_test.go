@@ -250,6 +250,7 @@ func TestOperatorOpensSession(t *testing.T) {
 		{"POST", "/v1/me/factors", body{"method": "totp", "label": "x", "password": goodPassword}},
 		{"POST", "/v1/me/recovery-codes", body{"password": goodPassword}},
 		{"PATCH", "/v1/me", body{"first_name": "Mallory"}},
+		{"POST", "/v1/me/keys", body{"account": account, "name": "Mallory's", "password": goodPassword}},
 		{"DELETE", "/v1/me/sessions", nil},
 	} {
 		w.do(c.method, c.path, token, c.body).refused(403, "not_permitted")

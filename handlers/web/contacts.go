@@ -31,14 +31,6 @@ type contactPage struct {
 	Wrong *problem
 }
 
-// ContactRoles are what contacts can be for here.
-func (p *page) ContactRoles() []string {
-	if p.Profile.ContactRoles == nil {
-		return []string{"billing", "technical", "security", "legal", "marketing"}
-	}
-	return p.Profile.ContactRoles
-}
-
 func (s *site) contacts(p *page) error {
 	p.Title, p.Section = p.T("nav.contacts"), "contacts"
 	var list struct{ Items []contact }
