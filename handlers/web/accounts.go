@@ -1,6 +1,9 @@
 package web
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // accountRoutes are the pages about which accounts there are for somebody.
 func (s *site) accountRoutes() map[string]verbs {
@@ -12,10 +15,37 @@ func (s *site) accountRoutes() map[string]verbs {
 	}
 }
 
+// maxShownAccounts is how many accounts a page lists, so that it stays small for people who have thousands.
+const maxShownAccounts = 200
+
+// accountsPage are accounts of the viewer's, as far as they are asked for and shown.
+type accountsPage struct {
+	Query string
+	Items []account
+	More  int
+}
+
+// shown are the first of those, which is how many more there are.
+func shown[T any](list []T) (first []T, more int) {
+	first = list[:min(len(list), maxShownAccounts)]
+	return first, len(list) - len(first)
+}
+
 // myAccounts lists the accounts that somebody has access to (SPEC 4.9).
 func (s *site) myAccounts(p *page) error {
 	p.Title, p.Section = p.T("nav.accounts"), "accounts"
-	return p.show(http.StatusOK, accountsView(p))
+	v := accountsPage{Query: p.r.URL.Query().Get("q")}
+	found := p.Accounts
+	if v.Query != "" {
+		found = nil
+		for _, a := range p.Accounts {
+			if strings.Contains(strings.ToLower(a.Name), strings.ToLower(v.Query)) {
+				found = append(found, a)
+			}
+		}
+	}
+	v.Items, v.More = shown(found)
+	return p.show(http.StatusOK, accountsView(p, v))
 }
 
 // account leads to the first page of the account that the viewer may see.

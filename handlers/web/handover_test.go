@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"roster/domain"
 	"roster/events"
 	"roster/handlers"
 	"roster/handlers/access"
@@ -175,5 +176,48 @@ func TestPortalOrigins(t *testing.T) {
 		if got, err := access.PortalOrigin(text); got != want || (err == nil) != (want != "") {
 			t.Errorf("%q is %q, %v, want %q", text, got, err, want)
 		}
+	}
+}
+
+// SPEC 5.1, 7.6: by the pages, too, what is done in a session that the operator has opened is never the person's own: an
+// invitation is accepted by whoever has signed in themselves.
+func TestOperatorOnThePages(t *testing.T) {
+	w := newWorld(t)
+	account, owner := w.open()
+	_, anns := w.invite(owner, account, "ann@acme.example", domain.Viewer)
+	w.browser().submit(anns, anns+"/accept", "first_name", "Ann", "last_name", "Lee", "password", goodPassword, "confirm", goodPassword).want(http.StatusOK)
+	ann, ok, err := w.access.Holder(t.Context(), "ann@acme.example")
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	beta := w.do(operator(), domain.OpenAccount{AccountName: "Beta Ltd", Owner: w.addressee("ann@acme.example")})
+	var link string
+	var second events.AccountID
+	for _, c := range beta.Commits {
+		a, _, err := w.app.Account(t.Context(), [16]byte(c.Boundary.ID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		i, _ := a.InvitationOf(w.addressee("ann@acme.example").ID)
+		second, link = a.ID, w.path(a.ID, i.ID, 1)
+	}
+	opened, err := w.access.OpenSession(t.Context(), operator(), domain.OpenSession{User: ann.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := w.browser()
+	home, err := url.Parse(w.server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.client.Jar.SetCookies(home, []*http.Cookie{{Name: "roster_session", Value: opened.Token, Path: "/"}})
+	b.get(link).want(http.StatusOK, "Sign in to accept").lacks(link + "/accept")
+	b.send(b.form(link+"/accept", b.token(link+"/accept"))).want(http.StatusUnauthorized, "Sign in to accept")
+	a, _, err := w.app.Account(t.Context(), second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, ok := a.Member(ann.ID); ok {
+		t.Errorf("SPEC 2.4: the operator has accepted for her: %+v", m)
 	}
 }

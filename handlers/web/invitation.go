@@ -90,7 +90,7 @@ func (s *site) invitation(w http.ResponseWriter, r *http.Request) error {
 
 // showInvitation shows the page of a link: with its forms while it works, and why not when it does not.
 func (s *site) showInvitation(w http.ResponseWriter, r *http.Request, status int, l enroll.Link, who person, f form) error {
-	v, err := s.enroll.Look(r.Context(), s.call(r, who.Actor), l)
+	v, err := s.enroll.Look(r.Context(), s.by(r, who), l)
 	if err != nil {
 		return s.showDead(w, r, v, who, err)
 	}
@@ -134,11 +134,11 @@ func (s *site) accept(w http.ResponseWriter, r *http.Request) error {
 	}
 	confirm := r.PostForm.Get("confirm")
 	n := enroll.Newcomer{First: r.PostForm.Get("first_name"), Last: r.PostForm.Get("last_name"), Password: r.PostForm.Get("password"), Confirm: &confirm}
-	_, err = s.enroll.Accept(r.Context(), s.call(r, who.Actor), l, n)
+	_, err = s.enroll.Accept(r.Context(), s.by(r, who), l, n)
 	if err != nil {
 		return s.notAccepted(w, r, l, who, n, err)
 	}
-	v, err := s.enroll.Look(r.Context(), s.call(r, who.Actor), l)
+	v, err := s.enroll.Look(r.Context(), s.by(r, who), l)
 	if codeOf(err) != domain.InvitationUsed {
 		return err // it has just been used
 	}
@@ -172,7 +172,7 @@ func (s *site) decline(w http.ResponseWriter, r *http.Request) error {
 	if who.SignedIn() && who.User.ID != v.Holder {
 		return s.showInvitation(w, r, http.StatusForbidden, l, who, form{})
 	}
-	if _, err := s.enroll.Decline(r.Context(), s.call(r, who.Actor), l); err != nil {
+	if _, err := s.enroll.Decline(r.Context(), s.by(r, who), l); err != nil {
 		return s.showDead(w, r, v, who, err)
 	}
 	return s.show(w, r, http.StatusOK, "declined", "Invitation declined", who, v)
@@ -188,11 +188,11 @@ func (s *site) ask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, refused := s.enroll.Ask(r.Context(), s.call(r, who.Actor), l)
+	_, refused := s.enroll.Ask(r.Context(), s.by(r, who), l)
 	if refused != nil && codeOf(refused) == "" {
 		return refused
 	}
-	v, dead := s.enroll.Look(r.Context(), s.call(r, who.Actor), l)
+	v, dead := s.enroll.Look(r.Context(), s.by(r, who), l)
 	var why *domain.Error
 	switch {
 	case refused != nil && codeOf(refused) != domain.Invalid:

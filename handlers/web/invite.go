@@ -29,6 +29,7 @@ type invitePage struct {
 	ValidFor string
 	Until    string
 	Subs     []account // accounts below in which the viewer may invite too
+	More     int       // of them, beyond those shown
 	In       []string
 	Checked  []outcome
 	Wrong    *problem
@@ -75,6 +76,7 @@ func (p *page) inviteForm(form url.Values) (invitePage, error) {
 			v.Subs = append(v.Subs, a)
 		}
 	}
+	v.Subs, v.More = shown(v.Subs)
 	if len(v.Chosen) == 0 && p.Profile.DefaultRole != "" {
 		v.Chosen = []string{p.Profile.DefaultRole}
 	}

@@ -206,17 +206,10 @@ func (s *site) signedIn(show func(p *page) error) func(http.ResponseWriter, *htt
 // page is the beginning of every signed-in page.
 func (s *site) page(w http.ResponseWriter, r *http.Request, who person) (*page, error) {
 	p := &page{site: s, w: w, r: r, Who: who, Zone: time.UTC, Now: s.App.Now().Std(), token: s.tokens(w, r)}
-	var me struct {
-		TimeZone string `json:"time_zone"`
-		Locale   string `json:"locale"`
-	}
-	if err := s.get(r, "/v1/me", &me); err != nil {
-		return nil, err
-	}
-	if zone := locale.Location(me.TimeZone); zone != nil {
+	if zone := locale.Location(who.TimeZone); zone != nil {
 		p.Zone = zone
 	}
-	p.words = s.catalogue.of(r, me.Locale)
+	p.words = s.catalogue.of(r, who.Locale)
 	p.Flash = s.flash(w, r, p.words)
 	var mine struct{ Items []account }
 	if err := s.get(r, "/v1/me/accounts", &mine); err != nil {
@@ -240,7 +233,7 @@ func (s *site) inAccount(show func(p *page) error) func(http.ResponseWriter, *ht
 		if err != nil {
 			return errNoPage
 		}
-		if err := s.App.Ask(p.r.Context(), s.call(p.r, p.Who.Actor), domain.AskProfile(events.AccountID(parsed), &p.Profile)); err != nil {
+		if err := s.App.Ask(p.r.Context(), s.by(p.r, p.Who), domain.AskProfile(events.AccountID(parsed), &p.Profile)); err != nil {
 			return err
 		}
 		return show(p)

@@ -103,7 +103,7 @@ func (s *site) memberships(ctx context.Context, r *http.Request, who person) ([]
 			return nil, err
 		}
 		var may domain.Access
-		err = s.App.Ask(ctx, s.call(r, who.Actor), domain.AskMayIn(id, domain.AccountRead, &may))
+		err = s.App.Ask(ctx, s.by(r, who), domain.AskMayIn(id, domain.AccountRead, &may))
 		m, _ := a.Member(who.User.ID)
 		switch {
 		case err == nil, !may.None():
@@ -251,7 +251,7 @@ func (s *site) backToSignIn(w http.ResponseWriter, r *http.Request) error {
 // startSession lets this browser be signed in, and signs out whoever it was signed in as.
 func (s *site) startSession(w http.ResponseWriter, r *http.Request, before person, in access.SignedIn, next string) error {
 	if before.SignedIn() {
-		if _, err := s.Access.SignOut(r.Context(), s.call(r, before.Actor)); err != nil {
+		if _, err := s.Access.SignOut(r.Context(), s.by(r, before)); err != nil {
 			s.Logger.WarnContext(r.Context(), "the session before could not be ended", "err", err)
 		}
 	}
@@ -267,7 +267,7 @@ func (s *site) signOut(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if who.SignedIn() {
-		if _, err := s.Access.SignOut(r.Context(), s.call(r, who.Actor)); err != nil {
+		if _, err := s.Access.SignOut(r.Context(), s.by(r, who)); err != nil {
 			return err
 		}
 	}

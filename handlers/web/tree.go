@@ -24,6 +24,8 @@ type branch struct {
 // treePage is an account with all below it.
 type treePage struct {
 	Items []branch
+	Shown []branch
+	More  int
 	Name  string // of the one that is being opened
 	Plan  plan
 	Wrong *problem
@@ -33,6 +35,7 @@ func (p *page) tree() (treePage, error) {
 	p.Title, p.Section = p.T("nav.tree"), "tree"
 	var v treePage
 	err := p.site.get(p.r, p.api("/tree"), &v)
+	v.Shown, v.More = shown(v.Items)
 	return v, err
 }
 

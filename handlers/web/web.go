@@ -235,6 +235,9 @@ func (s *site) call(r *http.Request, actor events.Actor) handlers.Call {
 	return handlers.Call{Actor: actor, Origin: s.Config.Origin(r)}
 }
 
+// by is a call by whoever is signed in: in a session that the operator has opened it is the operator's, on their behalf.
+func (s *site) by(r *http.Request, who person) handlers.Call { return who.In(s.call(r, who.Actor)) }
+
 // link reads the token of the path. What is no link to an invitation reads as a page that does not exist.
 func (s *site) link(r *http.Request) (enroll.Link, error) {
 	purpose, scope, subject, generation, err := s.Links.Read(r.PathValue("token"))
@@ -255,7 +258,8 @@ func (s *site) isSetup(r *http.Request) error {
 // person is who is signed in, as the pages show it.
 type person struct {
 	access.Principal
-	Name, Email string
+	Name, Email      string
+	TimeZone, Locale string
 }
 
 // SignedIn says that somebody is.
@@ -276,9 +280,9 @@ func (s *site) who(ctx context.Context, r *http.Request) (person, error) {
 	case p.Actor.User().IsZero(), p.Opener != nil:
 		return person{}, nil // pages are for people themselves
 	}
-	who, err := s.enroll.Person(ctx, p.User)
+	profile, email, err := s.App.Person(ctx, p.User)
 	if err != nil {
 		return person{}, err
 	}
-	return person{Principal: p, Name: who.Name.Full(), Email: who.Email}, nil
+	return person{Principal: p, Name: profile.Full(), Email: email, TimeZone: profile.TimeZone, Locale: profile.Locale}, nil
 }
