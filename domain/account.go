@@ -98,6 +98,7 @@ type Member struct {
 	Grants  []events.Grant
 	By      events.Actor // who granted it: for what an invitation gave, whoever invited
 	Status  Status
+	Waiting bool        // it has not yet counted: for the first sign-in, suspended meanwhile or not
 	Locked  bool        // the operator has locked the user
 	Warned  events.Time // of an end that the person has been warned of
 	Since   events.Time
@@ -106,6 +107,13 @@ type Member struct {
 
 // is says that there is such a membership, whether or not it gives access at the moment.
 func (m Member) is() bool { return m.Status == Active || m.Status == Suspended || m.Status == Pending }
+
+func activeUnless(pending bool) Status {
+	if pending {
+		return Pending
+	}
+	return Active
+}
 
 // Invitation is one invitation, as far as links and rules need it.
 type Invitation struct {
@@ -371,17 +379,18 @@ func (a Account) evolve(h Happened) State {
 		s, _ := a.byAddress.Get(f.Address)
 		s.user = f.User
 		a.byAddress = a.byAddress.With(f.Address, s)
-		status := Active
-		if f.Pending {
-			status = Pending
-		}
+		status := activeUnless(f.Pending)
 		by := h.By
 		if i, ok := a.invitations.Get(f.Invitation); ok {
 			by = i.By
 		}
-		return a.withMember(Member{User: f.User, Key: f.Key, Address: f.Address, Grants: f.Grants, By: by, Status: status, Since: h.At}, h)
+		return a.withMember(Member{User: f.User, Key: f.Key, Address: f.Address, Grants: f.Grants, By: by, Status: status, Waiting: f.Pending, Since: h.At}, h)
 	case events.MembershipActivated:
-		return a.changed(f.User, h, func(m *Member) { m.Status = Active })
+		return a.changed(f.User, h, func(m *Member) {
+			if m.Waiting = false; !f.Suspended {
+				m.Status = Active
+			}
+		})
 	case events.MembershipRoleChanged:
 		return a.changed(f.User, h, func(m *Member) { m.Grants, m.By = f.To, h.By })
 	case events.MembershipExpired:
@@ -399,7 +408,7 @@ func (a Account) evolve(h Happened) State {
 	case events.MembershipSuspended:
 		return a.changed(f.User, h, func(m *Member) { m.Status = Suspended })
 	case events.MembershipReactivated:
-		return a.changed(f.User, h, func(m *Member) { m.Status = Active })
+		return a.changed(f.User, h, func(m *Member) { m.Status, m.Waiting = activeUnless(f.Pending), f.Pending })
 	case events.MembershipRevoked:
 		return a.changed(f.User, h, func(m *Member) { m.Status = Revoked })
 	case events.MembershipLeft:

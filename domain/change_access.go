@@ -111,21 +111,18 @@ func (w *World) add(c AccessChange, user events.UserID, known Member) error {
 	if w.User(user).Erased {
 		return refuse(NotFound, "no such user")
 	}
-	if open, ok := a.InvitationOf(known.Address); ok && open.Status == Pending { // it has come to its end
-		for _, p := range w.parts(c.Account, open) {
-			if p.Status == Pending && len(open.Accounts) == 0 {
-				w.record(events.OfAccount(p.account), events.InvitationRevoked{Invitation: open.ID, Because: events.BecauseMember})
-			}
-		}
-	}
 	w.enroll(c.Account, known, grants)
 	return nil
 }
 
-// enroll makes somebody who has a user a member. Of one whom the operator has locked the account notes it, as it does
-// when they are locked; that they have joined is written in any case, so that a lock at the same time knows of it.
+// enroll makes somebody who has a user a member, which an invitation to this account alone has then nothing left to do
+// for. Of one whom the operator has locked the account notes it, as it does when they are locked; that they have joined
+// is written in any case, so that a lock at the same time knows of it.
 func (w *World) enroll(account events.AccountID, m Member, grants []events.Grant) {
 	b := events.OfAccount(account)
+	if open, ok := w.Account(account).InvitationOf(m.Address); ok && open.Status == Pending && len(open.Accounts) == 0 {
+		w.record(b, events.InvitationRevoked{Invitation: open.ID, Because: events.BecauseMember})
+	}
 	w.record(b, events.MembershipGranted{User: m.User, Key: m.Key, Address: m.Address, Grants: grants})
 	if w.User(m.User).Locked {
 		w.record(b, events.MembershipUserLocked{User: m.User})

@@ -148,7 +148,7 @@ func (c AppointOwner) Decide(w *World, is Issued) error {
 			w.record(b, events.MembershipRoleChanged{User: c.User, From: m.Grants, To: owner})
 		}
 		if m.Status == Suspended {
-			w.record(b, events.MembershipReactivated{User: c.User})
+			w.reactivate(c.Account, m)
 		}
 		return nil
 	}

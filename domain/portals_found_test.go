@@ -103,6 +103,14 @@ func TestLockedIsLockedEverywhere(t *testing.T) {
 	})
 }
 
+// Whom the operator appointed had an invitation beside the membership: a second row of the list, that led nowhere.
+func TestAppointedOwnerIsInvitedNoMore(t *testing.T) {
+	waiting := history(opened(root), member("boss", is(Owner)), registered("new"), invitation1("new", is(Viewer)))
+	rulings(t, []ruling{{"2.8 appointed", waiting, as(operator), AppointOwner{Account: root, User: user("new")}, then(
+		events.InvitationRevoked{Invitation: invited("new"), Because: events.BecauseMember},
+		events.MembershipGranted{User: user("new"), Key: key("new"), Address: address("new"), Grants: roles(Owner)}, events.UserJoined{Account: root})}})
+}
+
 // The owner whom somebody invited into the account that they opened could never accept where the one who opened it has
 // a little of everything by an account above.
 func TestWhoOpensAnAccountMayDoThereWhatTheyMayAbove(t *testing.T) {
@@ -132,7 +140,30 @@ func TestWhoOpensAnAccountMayDoThereWhatTheyMayAbove(t *testing.T) {
 // Who has accepted and never signed in is pending until they do: to reactivate them does nothing (SPEC 9).
 func TestReactivatingWaitsForTheFirstSignIn(t *testing.T) {
 	waiting := in(root, events.MembershipGranted{User: user("new"), Key: key("new"), Address: address("new"), Grants: roles(Viewer), Pending: true})
-	rulings(t, []ruling{{"9 a pending member is no suspended one", append(acme(), waiting), as(by("owner")), Reactivate{root, user("new")}, nothing()}})
+	suspended := append(acme(), waiting, suspended("new"))
+	back := events.MembershipReactivated{User: user("new")}
+	rulings(t, []ruling{
+		{"9 a pending member is no suspended one", append(acme(), waiting), as(by("owner")), Reactivate{root, user("new")}, nothing()},
+		{"9 who was suspended while waiting waits on", suspended, as(by("owner")), Reactivate{root, user("new")},
+			then(events.MembershipReactivated{User: user("new"), Pending: true})},
+		{"9 but not who has signed in since", append(suspended, in(root, events.MembershipActivated{User: user("new"), Suspended: true})),
+			as(by("owner")), Reactivate{root, user("new")}, then(back)},
+	})
+	for _, c := range []struct {
+		after []events.Event
+		want  Status
+	}{
+		{facts(events.MembershipReactivated{User: user("new"), Pending: true}), Pending},
+		{facts(events.MembershipActivated{User: user("new"), Suspended: true}), Suspended},
+		{facts(events.MembershipActivated{User: user("new"), Suspended: true}, back), Active},
+		{facts(events.MembershipReactivated{User: user("new"), Pending: true}, events.MembershipActivated{User: user("new")}), Active},
+	} {
+		s := given(suspended...)
+		s.append(events.OfAccount(root), operator, now, c.after...)
+		if m, _ := s.account(root).Member(user("new")); m.Status != c.want {
+			t.Errorf("SPEC 9: after %+v they are %s", c.after, m.Status)
+		}
+	}
 }
 
 // Profiles of a portal's own may name a role's permissions by action, and take some out: what was taken out, or named so,

@@ -113,8 +113,8 @@ func (c StartSession) Decide(w *World, is Issued) error {
 		return err
 	}
 	for _, id := range u.Accounts() { // where the profile waits for it, the first sign-in makes a membership count
-		if m, ok := w.Account(id).Member(c.User); ok && m.Status == Pending {
-			w.record(events.OfAccount(id), events.MembershipActivated{User: c.User})
+		if m, ok := w.Account(id).Member(c.User); ok && m.is() && m.Waiting {
+			w.record(events.OfAccount(id), events.MembershipActivated{User: c.User, Suspended: m.Status == Suspended})
 		}
 	}
 	w.makeRoom(u)

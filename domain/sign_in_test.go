@@ -57,8 +57,17 @@ func TestSessions(t *testing.T) {
 		full = append(full, of(user("ann"), events.SessionStarted{Session: session(fmt.Sprint(i))}).ago(time.Duration(maxSessions-(i+7)%maxSessions)*time.Hour))
 	}
 	oldest := session(fmt.Sprint(maxSessions - 7))
+	waiting := history(opened(root), member("owner", is(Owner)),
+		in(root, events.MembershipGranted{User: user("ann"), Key: key("ann"), Address: address("ann"), Grants: roles(Viewer), Pending: true}), of(user("ann"), events.UserJoined{Account: root}))
 	rulings(t, []ruling{
 		{"4 signed in", registered("ann"), as(by("ann")), startSession, then(started)},
+		{"9 the first makes a membership count", history(registered("ann"), waiting), as(by("ann")), startSession,
+			then(events.MembershipActivated{User: user("ann")}, started)},
+		{"9 once it is reactivated, where it has been suspended", history(registered("ann"), waiting, suspended("ann")), as(by("ann")), startSession,
+			then(events.MembershipActivated{User: user("ann"), Suspended: true}, started)},
+		{"9 and only the first", history(registered("ann"), waiting, suspended("ann"), in(root, events.MembershipActivated{User: user("ann"), Suspended: true})),
+			as(by("ann")), startSession, then(started)},
+		{"9 but nothing of one that has ended", history(registered("ann"), waiting, revoked("ann")), as(by("ann")), startSession, then(started)},
 		{"4 with a password that has been replaced meanwhile", append(registered("ann"), of(user("ann"), events.PasswordSet{Secret: secret("newer")})), as(by("ann")), startSession, refused(BadCredentials)},
 		{"5.5 erased meanwhile", append(registered("ann"), of(user("ann"), events.UserErased{})), as(by("ann")), startSession, refused(BadCredentials)},
 		{"4 nobody", nil, as(by("ann")), startSession, refused(BadCredentials)},

@@ -8,7 +8,7 @@ import (
 
 // SnapshotFormat is the version of a snapshot's bytes and of what they mean. Whoever changes a state, its bytes, or
 // what a fact does to it, counts it up: then snapshots made before are none.
-const SnapshotFormat = 4
+const SnapshotFormat = 5
 
 // ErrSnapshot: these bytes are no snapshot.
 var ErrSnapshot = errors.New("not a snapshot")
@@ -243,6 +243,7 @@ func (m *Member) code(c *coder) {
 	c.grants(&m.Grants)
 	c.actor(&m.By)
 	text(c, &m.Status)
+	c.flag(&m.Waiting)
 	c.flag(&m.Locked)
 	number(c, &m.Warned)
 	number(c, &m.Since)

@@ -72,6 +72,12 @@ func (c Reactivate) Decide(w *World, is Issued) error {
 	if m.Status != Suspended { // a pending one waits for the first sign-in
 		return nil
 	}
-	w.record(events.OfAccount(c.Account), events.MembershipReactivated{User: c.User})
+	w.reactivate(c.Account, m)
 	return nil
+}
+
+// reactivate ends a suspension. Who was suspended while waiting for the first sign-in, and has not signed in since,
+// waits on.
+func (w *World) reactivate(account events.AccountID, m Member) {
+	w.record(events.OfAccount(account), events.MembershipReactivated{User: m.User, Pending: m.Waiting})
 }

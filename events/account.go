@@ -116,7 +116,8 @@ func (f *MembershipSuspended) parts() []part { return []part{{"reason", &f.Reaso
 
 // MembershipReactivated gives a suspended member exactly the roles held before.
 type MembershipReactivated struct {
-	User UserID `json:"user"`
+	User    UserID `json:"user"`
+	Pending bool   `json:"pending,omitempty"` // it counts from membership.activated on
 }
 
 func (MembershipReactivated) kind() Kind     { return Kind{"membership.reactivated", 1} }
@@ -143,7 +144,8 @@ func (f MembershipLeft) about() AnyID { return f.User.Any() }
 // MembershipActivated says that a membership that was pending counts from now on, where the portal profile asks for
 // more than accepting.
 type MembershipActivated struct {
-	User UserID `json:"user"`
+	User      UserID `json:"user"`
+	Suspended bool   `json:"suspended,omitempty"` // it is suspended at the moment, and counts once it is reactivated
 }
 
 func (MembershipActivated) kind() Kind     { return Kind{"membership.activated", 1} }

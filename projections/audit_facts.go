@@ -230,19 +230,23 @@ func auditOf(c *Opened, e events.Event) auditFact {
 		return delivery(f.Invitation, f.Generation, "bounced", f.Reason.Value().Text)
 
 	case events.MembershipGranted:
-		return member(f.User, nil, auditGrants(active, f.Grants), "")
+		return member(f.User, nil, auditGrants(activeUnless(f.Pending), f.Grants), "")
 	case events.MembershipRoleChanged:
 		return member(f.User, auditGrants("", f.From), auditGrants("", f.To), "")
 	case events.MembershipSuspended:
 		return member(f.User, auditState{Status: active}, auditState{Status: suspended}, f.Reason.Value().Text)
 	case events.MembershipReactivated:
-		return member(f.User, auditState{Status: suspended}, auditState{Status: active}, "")
+		return member(f.User, auditState{Status: suspended}, auditState{Status: activeUnless(f.Pending)}, "")
 	case events.MembershipRevoked:
 		return member(f.User, nil, auditState{Status: revoked}, f.Reason.Value().Text)
 	case events.MembershipLeft:
 		return member(f.User, nil, auditState{Status: revoked}, "")
 	case events.MembershipActivated:
-		return member(f.User, auditState{Status: pending}, auditState{Status: active}, "")
+		after := active
+		if f.Suspended {
+			after = suspended
+		}
+		return member(f.User, auditState{Status: pending}, auditState{Status: after}, "")
 	case events.MembershipExpired:
 		status := ""
 		if len(f.Left) == 0 {

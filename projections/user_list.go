@@ -23,6 +23,13 @@ const (
 	StatusRevoked   = "revoked"
 )
 
+func activeUnless(pending bool) string {
+	if pending {
+		return StatusPending
+	}
+	return StatusActive
+}
+
 // How far the mail of an invitation has come (SPEC 2.11).
 const (
 	deliveryUnsent   = "unsent"

@@ -58,11 +58,8 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 
 	case events.MembershipGranted:
 		invitation := accepted[f.Invitation]
-		row := listRow{member: true, grants: f.Grants, status: StatusActive, since: c.At,
+		row := listRow{member: true, grants: f.Grants, status: activeUnless(f.Pending), since: c.At,
 			inviterType: invitation.inviterType, inviter: invitation.inviter}
-		if f.Pending {
-			row.status = StatusPending
-		}
 		row.show(*l.people.look(atPerson(f.User.Any())))
 		l.entries.put(here(f.User.Any()), row)
 	case events.MembershipRoleChanged:
@@ -82,11 +79,13 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 			r.warnedUntil = f.Until
 		}
 	case events.MembershipActivated:
-		l.become(here(f.User.Any()), StatusActive)
+		if !f.Suspended {
+			l.become(here(f.User.Any()), StatusActive)
+		}
 	case events.MembershipSuspended:
 		l.become(here(f.User.Any()), StatusSuspended)
 	case events.MembershipReactivated:
-		l.become(here(f.User.Any()), StatusActive)
+		l.become(here(f.User.Any()), activeUnless(f.Pending))
 	case events.MembershipRevoked:
 		l.become(here(f.User.Any()), StatusRevoked)
 	case events.MembershipLeft:
