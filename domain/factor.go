@@ -16,6 +16,8 @@ const (
 	maxRecovery    = 64
 	MethodPassword = "password"      // of a session: by password alone
 	MethodRecovery = "recovery_code" // by password and a recovery code
+
+	MethodOperatorKey = "operator_key" // of an attempt: at the operator's pages
 )
 
 // Factor is a second factor of a user. It is asked for once it has been verified.

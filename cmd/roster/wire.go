@@ -331,13 +331,14 @@ func (p *program) handlers() (site, health http.Handler, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	health = api.Ops(config)
 	mux := http.NewServeMux()
 	mux.Handle("/", v1)
 	logo, err := p.options.logo()
 	if err != nil {
 		return nil, nil, err
 	}
-	err = web.Mount(mux, web.Config{App: p.app, Access: p.access, Links: p.links(), PublicURL: p.options.PublicURL, API: v1,
+	err = web.Mount(mux, web.Config{App: p.app, Access: p.access, Links: p.links(), PublicURL: p.options.PublicURL, API: v1, Health: health,
 		PortalName: p.options.PortalName, Logo: logo, Accent: p.options.Accent, HasInbox: p.inbox != nil, Portals: p.options.PortalOrigin, Logger: p.logger, Origin: config.Origin})
 	if err != nil {
 		return nil, nil, err
@@ -347,7 +348,7 @@ func (p *program) handlers() (site, health http.Handler, err error) {
 		mux.Handle("/dev/inbox/{id}", p.inbox.Page())
 		mux.Handle("/dev/inbox.json", p.inbox.JSON())
 	}
-	return p.byName(asTyped(mux, v1)), api.Ops(config), nil
+	return p.byName(asTyped(mux, v1)), health, nil
 }
 
 // asTyped hands paths with dots and empty parts to the API, which answers them, instead of having the mux redirect to

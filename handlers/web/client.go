@@ -91,7 +91,13 @@ func (s *site) question(r *http.Request, method, path string, body any, headers 
 	if body != nil {
 		ask.Header.Set("Content-Type", "application/json")
 	}
-	if token := s.sessionToken(r); token != "" {
+	token := s.sessionToken(r)
+	if ofOperator(r.URL.Path) { // what the person who is signed in beside may do plays no part
+		if token, err = s.Access.OperatorOf(r.Context(), s.signedInBy(r, r.URL.Path)); err != nil {
+			return nil, err
+		}
+	}
+	if token != "" {
 		ask.Header.Set("Authorization", "Bearer "+token)
 	}
 	for i := 0; i+1 < len(headers); i += 2 {

@@ -97,6 +97,8 @@ func pageOf(r *http.Request) string {
 	switch {
 	case token == "" && (r.URL.Path == "/sign-in" || r.URL.Path == "/forgotten" || r.URL.Path == "/sign-up"):
 		return r.URL.Path
+	case token == "" && ofOperator(r.URL.Path):
+		return "/operator"
 	case token == "":
 		return "/"
 	case strings.HasPrefix(r.URL.Path, "/setup/"):

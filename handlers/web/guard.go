@@ -28,6 +28,14 @@ func cookieName(name string, secure bool) string {
 
 func (s *site) sessionToken(r *http.Request) string { return cookieValue(r, SessionCookie(s.secure)) }
 
+// signedInBy is what says who is signed in at a path: the session, or the operator's key as the browser keeps it.
+func (s *site) signedInBy(r *http.Request, path string) string {
+	if ofOperator(path) {
+		return cookieValue(r, cookieName(operatorCookie, s.secure))
+	}
+	return s.sessionToken(r)
+}
+
 func cookieValue(r *http.Request, name string) string {
 	c, err := r.Cookie(name)
 	if err != nil {
@@ -80,7 +88,7 @@ func (s *site) readForm(w http.ResponseWriter, r *http.Request) error {
 		return errBadForm
 	}
 	key := csrfKey(r, s.secure)
-	if key == "" || !hmac.Equal([]byte(formToken(key, r.URL.Path, s.sessionToken(r))), []byte(r.PostForm.Get(tokenField))) {
+	if key == "" || !hmac.Equal([]byte(formToken(key, r.URL.Path, s.signedInBy(r, r.URL.Path))), []byte(r.PostForm.Get(tokenField))) {
 		return errStale
 	}
 	return nil
@@ -117,8 +125,7 @@ func (s *site) tokens(w http.ResponseWriter, r *http.Request) func(action string
 		key = base64.RawURLEncoding.EncodeToString(raw[:])
 		s.setCookie(w, csrfCookie, key, 0)
 	}
-	session := s.sessionToken(r)
-	return func(action string) string { return formToken(key, action, session) }
+	return func(action string) string { return formToken(key, action, s.signedInBy(r, action)) }
 }
 
 // localPath answers where to go after signing in or out: a page of ours that takes no harm from being opened, else

@@ -40,6 +40,7 @@ type page struct {
 
 	Title    string
 	Section  string // of the navigation
+	Operator bool   // one of the operator's pages: there is nobody then
 	Who      person
 	Zone     *time.Location
 	Account  account // zero outside an account
@@ -253,7 +254,7 @@ func (p *page) guarded(show func(p *page) error) error {
 		return err
 	}
 	if refused.Code == string(domain.SignInRequired) {
-		http.Redirect(p.w, p.r, "/sign-in", http.StatusSeeOther)
+		http.Redirect(p.w, p.r, p.signIn(), http.StatusSeeOther)
 		return nil
 	}
 	if refused.retry != "" {
@@ -261,6 +262,22 @@ func (p *page) guarded(show func(p *page) error) error {
 	}
 	p.Title = p.T("refused.title")
 	return p.show(refused.Status, refusedPage(p, refused))
+}
+
+// signIn is where whoever looks signs in.
+func (p *page) signIn() string {
+	if p.Operator {
+		return operatorSignIn
+	}
+	return "/sign-in"
+}
+
+// Home is where whoever looks begins.
+func (p *page) Home() string {
+	if p.Operator {
+		return "/operator"
+	}
+	return "/"
 }
 
 // Why says in the viewer's words why something was refused, and for codes that have no words of their own as the API
@@ -273,9 +290,12 @@ func (p *page) Why(refused *problem) string {
 }
 
 // show writes the page. It is made whole before the first byte is sent, so that a failure still is an error page.
-func (p *page) show(status int, body templ.Component) error {
+func (p *page) show(status int, body templ.Component) error { return p.write(status, shell(p, body)) }
+
+// write is show for a page that has a frame of its own.
+func (p *page) write(status int, whole templ.Component) error {
 	var out bytes.Buffer
-	if err := shell(p, body).Render(p.r.Context(), &out); err != nil {
+	if err := whole.Render(p.r.Context(), &out); err != nil {
 		return err
 	}
 	p.w.Header().Set("Content-Type", "text/html; charset=utf-8")

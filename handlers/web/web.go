@@ -58,6 +58,7 @@ type Config struct {
 	Portals    []string // the origins that sign-ins are handed over to
 	// API answers /v1 in the process: what a signed-in page shows and does, it asks there. nil: there are no such pages.
 	API    http.Handler
+	Health http.Handler // answers /readyz in the process, for the operator's pages; nil: they say nothing of it
 	Logger *slog.Logger
 	// Origin says from where a request comes. nil: the connection's address and the User-Agent, right where there
 	// is no proxy in front.
@@ -137,6 +138,7 @@ func (s *site) groups() []map[string]verbs {
 		s.ssoSettingRoutes(),
 		s.auditRoutes(),
 		s.meRoutes(),
+		s.operatorRoutes(),
 	}
 }
 
