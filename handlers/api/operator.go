@@ -13,8 +13,8 @@ import (
 	"roster/projections"
 )
 
-// rebuildPatience is how long a request waits for a rebuild, which goes on without it.
-const rebuildPatience = 20 * time.Second
+// rebuildPatience is how many seconds a request waits for a rebuild at most. The rebuild goes on without it.
+const rebuildPatience = 20
 
 func (s *server) operatorRoutes() {
 	add(s, operation{id: "Erase", method: http.MethodPost, path: "/v1/operator/erase", tag: "operator", summary: "Erase a person for good",
@@ -23,7 +23,7 @@ func (s *server) operatorRoutes() {
 	add(s, operation{id: "ListProjections", method: http.MethodGet, path: "/v1/operator/projections", tag: "operator", summary: "How far every read model is",
 		codes: []domain.Code{domain.NotPermitted}}, listProjections)
 	add(s, operation{id: "RebuildProjection", method: http.MethodPost, path: "/v1/operator/projections/{name}/rebuild", tag: "operator", summary: "Build a read model anew",
-		description: "Beside the one that serves, which it then replaces. Answers when that is done, or after 20 seconds, with state building, while it goes on.",
+		description: "Beside the one that serves, which it then replaces. Answers when that is done, or after as long as one wants to wait, with state building, while it goes on.",
 		codes:       []domain.Code{domain.NotPermitted}}, rebuildProjection)
 }
 
@@ -106,6 +106,7 @@ func listProjections(_ context.Context, r *request, _ *struct{}) (*Reply[project
 
 type rebuildInput struct {
 	Name string `path:"name"`
+	Wait int    `query:"wait" minimum:"1" maximum:"20" doc:"Seconds; 20 where nothing is said"`
 }
 
 type rebuildBody struct {
@@ -121,7 +122,10 @@ func rebuildProjection(ctx context.Context, r *request, in *rebuildInput) (*Repl
 	if !slices.ContainsFunc(list, func(s projections.Status) bool { return s.Name == in.Name }) {
 		return nil, nowhere()
 	}
-	wait, cancel := context.WithTimeout(ctx, rebuildPatience)
+	if in.Wait == 0 {
+		in.Wait = rebuildPatience
+	}
+	wait, cancel := context.WithTimeout(ctx, time.Duration(in.Wait)*time.Second)
 	defer cancel()
 	err = r.Models.Rebuild(wait, in.Name)
 	switch {

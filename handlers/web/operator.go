@@ -138,7 +138,7 @@ func (s *site) backToOperator(w http.ResponseWriter, r *http.Request) error {
 
 // operatorNavigation is where the operator can go.
 func (p *page) operatorNavigation() []link {
-	return []link{{"overview", p.T("operator.overview"), "/operator"}}
+	return []link{{"overview", p.T("operator.overview"), "/operator"}, {"projections", p.T("operator.models"), "/operator/projections"}}
 }
 
 // away asks for a part of a page without which the rest is still of use: where it cannot be answered now, it says why.

@@ -1,6 +1,74 @@
 package web
 
-import "time"
+import (
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// operatorProjectionRoutes are the pages of the read models.
+func (s *site) operatorProjectionRoutes() map[string]verbs {
+	return map[string]verbs{
+		"/operator/projections":                {http.MethodGet: s.asOperator(s.projections)},
+		"/operator/projections/{name}/rebuild": {http.MethodGet: s.asOperator(s.backToProjections), http.MethodPost: s.asOperator(s.rebuild)},
+	}
+}
+
+// projectionsPage is how far every read model is (SPEC 8.2).
+type projectionsPage struct {
+	models
+	Away  *problem
+	Wrong *problem
+}
+
+// Moving says that it will look different soon: something is being built, or is behind.
+func (v projectionsPage) Moving() bool {
+	for _, m := range v.models {
+		if m.Building != nil && m.Building.Problem == "" {
+			return true
+		}
+	}
+	return v.Lag() > 0 && v.Troubled() == 0
+}
+
+func (s *site) projections(p *page) error { return p.projections(http.StatusOK, nil) }
+
+func (p *page) projections(status int, wrong *problem) error {
+	p.Title, p.Section = p.T("operator.models"), "projections"
+	v := projectionsPage{Wrong: wrong}
+	var err error
+	if v.models, v.Away, err = p.models(); err != nil {
+		return err
+	}
+	if p.r.Header.Get("HX-Target") == "models" {
+		return p.partial(p.r.Context(), modelsTable(p, v))
+	}
+	return p.show(status, projectionsView(p, v))
+}
+
+// rebuildWait is for how many seconds a page waits for what may be built by then. What takes longer is watched.
+const rebuildWait = "1"
+
+func (s *site) rebuild(p *page) error {
+	name := p.r.PathValue("name")
+	var out struct{ State string }
+	_, err := s.send(p.r, http.MethodPost, "/v1/operator/projections/"+url.PathEscape(name)+"/rebuild?wait="+rebuildWait, nil, &out)
+	refused := asProblem(err)
+	switch {
+	case refused != nil:
+		return p.projections(refused.Status, refused)
+	case err != nil:
+		return err
+	case out.State == "building":
+		return p.done("/operator/projections", "operator.building", text(name), "")
+	}
+	return p.done("/operator/projections", "operator.rebuilt", text(name), "")
+}
+
+func (s *site) backToProjections(p *page) error {
+	http.Redirect(p.w, p.r, "/operator/projections", http.StatusSeeOther)
+	return nil
+}
 
 // generation is one making of a read model, as the API answers it.
 type generation struct {
@@ -64,6 +132,22 @@ func modelsOf(list []generation) models {
 		}
 	}
 	return all
+}
+
+// Percent is how much of the log has been applied.
+func (g generation) Percent() int {
+	if g.Position+g.Lag == 0 {
+		return 100
+	}
+	return int(g.Position * 100 / (g.Position + g.Lag))
+}
+
+// Means says what the model is for, where that is known.
+func (m model) Means(p *page) string {
+	if key := "operator.model." + m.Name; p.has(key) {
+		return p.T(key)
+	}
+	return ""
 }
 
 // Generations are what there is of the model, that which serves first.
