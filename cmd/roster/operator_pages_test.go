@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // key is the operator's first key, as the first start has left it.
@@ -31,7 +33,11 @@ func (b *tab) operates() {
 func TestOperatorPages(t *testing.T) {
 	t.Parallel()
 	r := serve(t, dataDir(t), "--portal-name", "Northwind portal", "--accent", "#0b6e4f")
-	r.setUp()
+	account, ann := r.setUp()
+	bob, bobby := r.join(ann, account, "bob.stone@northwind.example", "admin")
+	bobby.do("PATCH", "/v1/me", m{"first_name": "Bob", "last_name": "Stone"}).Want(200)
+	ann.do("PATCH", "/v1/accounts/"+account, m{"name": "Northwind"}).Want(200)
+	sub := ann.post("/v1/accounts", m{"name": "Northwind Labs", "parent": account}).Want(201).JSON()["id"].(string)
 
 	b := r.browse("en")
 	b.looks("/operator/sign-in", 1600, "light")
@@ -51,7 +57,29 @@ func TestOperatorPages(t *testing.T) {
 	b.until(`[...document.querySelectorAll("#models tbody tr")].find(tr => tr.innerText.includes("user_list")).innerText.includes("built 2")`)
 	b.sees("Serving")
 
-	for _, path := range []string{"/operator", "/operator/projections", "/operator/nowhere"} {
+	// An account that is to be closed has to be named; what would happen is said before.
+	b.open("/operator/accounts")
+	b.do(chromedp.SendKeys("#q", "labs", chromedp.ByQuery))
+	b.until(`document.querySelectorAll("#list tbody tr").length === 1`)
+	b.sees("Northwind Labs")
+	at := "/operator/accounts/"
+	b.open(at + sub + "/close")
+	b.sees("1 account is closed")
+	b.fill("typed", "Northwind")
+	b.do(chromedp.Submit("#typed", chromedp.ByQuery))
+	b.sees("Nothing was done.")
+	b.fill("typed", "Northwind Labs")
+	b.do(chromedp.Submit("#typed", chromedp.ByQuery))
+	b.sees("Northwind Labs is closed.")
+	b.open(at + account + "/owner?q=bob")
+	b.click("Choose: Bob Stone")
+	b.sees("The roles of 1 person change")
+	b.click("Make a user an owner")
+	b.sees("Northwind has a new owner.")
+	b.sees("bob.stone@northwind.example")
+
+	for _, path := range []string{at + account, at + sub, at + account + "/close", at + account + "/adopt", at + account + "/owner?q=bob", at + account + "/owner?user=" + bob,
+		"/operator/accounts", "/operator/accounts?q=nobody", "/operator", "/operator/projections", "/operator/nowhere"} {
 		b.looks(path, 1600, "light")
 		b.looks(path, 360, "dark")
 		b.looks(path, 1600, "dark")

@@ -41,21 +41,21 @@ func (a *Access) KeepOperator(ctx context.Context, call handlers.Call, key strin
 	return "", &domain.Error{Code: domain.BadCredentials, Detail: "this is no operator's key"}
 }
 
-// OperatorOf answers the key that a browser has kept, which is still one. The refusal is sign_in_required for anything
-// else.
-func (a *Access) OperatorOf(ctx context.Context, kept string) (key string, err error) {
+// OperatorOf answers the key that a browser has kept, which is still one, and who asks by it. The refusal is
+// sign_in_required for anything else.
+func (a *Access) OperatorOf(ctx context.Context, kept string) (key string, p Principal, err error) {
 	key, ok := a.openOperator(kept)
 	if !ok {
-		return "", signInRequired()
+		return "", p, signInRequired()
 	}
-	p, err := a.Authenticate(ctx, key)
+	p, err = a.Authenticate(ctx, key)
 	switch {
 	case err != nil:
-		return "", err
+		return "", p, err
 	case !p.Operator():
-		return "", signInRequired()
+		return "", Principal{}, signInRequired()
 	}
-	return key, nil
+	return key, p, nil
 }
 
 func (a *Access) operatorAEAD() (cipher.AEAD, error) {

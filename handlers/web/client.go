@@ -93,7 +93,7 @@ func (s *site) question(r *http.Request, method, path string, body any, headers 
 	}
 	token := s.sessionToken(r)
 	if ofOperator(r.URL.Path) { // what the person who is signed in beside may do plays no part
-		if token, err = s.Access.OperatorOf(r.Context(), s.signedInBy(r, r.URL.Path)); err != nil {
+		if token, _, err = s.Access.OperatorOf(r.Context(), s.signedInBy(r, r.URL.Path)); err != nil {
 			return nil, err
 		}
 	}

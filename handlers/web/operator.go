@@ -38,7 +38,7 @@ func (s *site) operatorRoutes() map[string]verbs {
 // back.
 func (s *site) asOperator(show func(p *page) error) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		_, err := s.Access.OperatorOf(r.Context(), s.signedInBy(r, r.URL.Path))
+		_, principal, err := s.Access.OperatorOf(r.Context(), s.signedInBy(r, r.URL.Path))
 		switch {
 		case codeOf(err) == domain.SignInRequired:
 			to := operatorSignIn
@@ -51,7 +51,9 @@ func (s *site) asOperator(show func(p *page) error) func(http.ResponseWriter, *h
 		case err != nil:
 			return err
 		}
-		return s.operatorPage(w, r).guarded(show)
+		p := s.operatorPage(w, r)
+		p.Who.Principal = principal
+		return p.guarded(show)
 	}
 }
 
@@ -87,7 +89,7 @@ type operatorDoor struct {
 
 func (s *site) operatorSignInPage(w http.ResponseWriter, r *http.Request) error {
 	next := s.operatorNext(r.URL.Query().Get("next"))
-	_, err := s.Access.OperatorOf(r.Context(), s.signedInBy(r, r.URL.Path))
+	_, _, err := s.Access.OperatorOf(r.Context(), s.signedInBy(r, r.URL.Path))
 	switch {
 	case err == nil:
 		http.Redirect(w, r, next, http.StatusSeeOther)
@@ -138,7 +140,7 @@ func (s *site) backToOperator(w http.ResponseWriter, r *http.Request) error {
 
 // operatorNavigation is where the operator can go.
 func (p *page) operatorNavigation() []link {
-	return []link{{"overview", p.T("operator.overview"), "/operator"}, {"projections", p.T("operator.models"), "/operator/projections"}}
+	return []link{{"overview", p.T("operator.overview"), "/operator"}, {"accounts", p.T("operator.accounts"), "/operator/accounts"}, {"projections", p.T("operator.models"), "/operator/projections"}}
 }
 
 // away asks for a part of a page without which the rest is still of use: where it cannot be answered now, it says why.

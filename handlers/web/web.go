@@ -139,6 +139,7 @@ func (s *site) groups() []map[string]verbs {
 		s.auditRoutes(),
 		s.meRoutes(),
 		s.operatorRoutes(),
+		s.operatorAccountRoutes(),
 		s.operatorProjectionRoutes(),
 	}
 }
