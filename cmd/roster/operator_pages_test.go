@@ -78,7 +78,37 @@ func TestOperatorPages(t *testing.T) {
 	b.sees("Northwind has a new owner.")
 	b.sees("bob.stone@northwind.example")
 
-	for _, path := range []string{at + account, at + sub, at + account + "/close", at + account + "/adopt", at + account + "/owner?q=bob", at + account + "/owner?user=" + bob,
+	// SPEC 4.10: a user is found by the address, locked after a look at what that comes to, and unlocked again.
+	b.open("/operator/users")
+	b.do(chromedp.SendKeys("#q", "bob.stone", chromedp.ByQuery))
+	b.until(`document.querySelectorAll("#list tbody tr").length === 1`)
+	b.click("Bob Stone")
+	b.sees("Signed in on")
+	b.click("Lock")
+	b.sees("1 user is locked")
+	b.fill("reason", "Lost laptop")
+	b.do(chromedp.Submit("#reason", chromedp.ByQuery))
+	b.sees("Bob Stone is locked.")
+	bobby.get("/v1/me").Want(401)
+	b.click("Unlock")
+	b.sees("1 user is unlocked")
+	b.click("Unlock")
+	b.sees("Bob Stone is unlocked.")
+
+	// SPEC 5.5: whoever is erased has to be named by their address.
+	users := "/operator/users/"
+	cara, _ := r.join(ann, account, "cara.diaz@northwind.example", "viewer")
+	b.open(users + cara + "/erase")
+	b.sees("1 user is erased")
+	b.fill("typed", "cara")
+	b.do(chromedp.Submit("#typed", chromedp.ByQuery))
+	b.sees("Nothing was done.")
+	b.looks(users+cara+"/erase", 360, "dark")
+	b.fill("typed", "cara.diaz@northwind.example")
+	b.do(chromedp.Submit("#typed", chromedp.ByQuery))
+	b.sees("has been erased.")
+
+	for _, path := range []string{users + bob, users + bob + "/lock", users + bob + "/erase", users + cara, "/operator/users", "/operator/users?q=nobody", at + account, at + sub, at + account + "/close", at + account + "/adopt", at + account + "/owner?q=bob", at + account + "/owner?user=" + bob,
 		"/operator/accounts", "/operator/accounts?q=nobody", "/operator", "/operator/projections", "/operator/nowhere"} {
 		b.looks(path, 1600, "light")
 		b.looks(path, 360, "dark")

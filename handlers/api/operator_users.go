@@ -10,6 +10,8 @@ import (
 
 func (s *server) operatorUserRoutes() {
 	const at = "/v1/operator/users/{user}"
+	add(s, operation{id: "GetUserByOperator", method: http.MethodGet, path: at, tag: "operator", summary: "A user, and their access over all accounts",
+		description: "Answered from the log itself.", senior: operatorOnly, codes: []domain.Code{codePosition}}, getUserByOperator)
 	add(s, operation{id: "LockUser", method: http.MethodPost, path: at + "/lock", tag: "operator", summary: "Lock a user",
 		description: "All sessions end, and nobody signs in as that user. Refused where an account would have no active owner left, unless forced.",
 		command:     true, senior: operatorOnly, codes: []domain.Code{domain.LastActiveOwner}}, lockUser)
@@ -27,6 +29,57 @@ func (s *server) operatorUserRoutes() {
 // UserParam names a user.
 type UserParam struct {
 	User string `path:"user" doc:"The user's id"`
+}
+
+type userByOperatorBody struct {
+	ID        string       `json:"id"`
+	Name      string       `json:"name"`
+	Email     string       `json:"email"`
+	Status    string       `json:"status" enum:"active,locked,erased"`
+	TwoFactor bool         `json:"two_factor"`
+	Accounts  []accessBody `json:"accounts" nullable:"false"`
+}
+
+func getUserByOperator(ctx context.Context, r *request, in *UserParam) (*Reply[userByOperatorBody], error) {
+	if err := operatorOnly(r); err != nil {
+		return nil, err
+	}
+	user, err := userID(in.User)
+	if err != nil {
+		return nil, err
+	}
+	u, position, err := r.App.User(ctx, user)
+	if err == nil && !u.Registered {
+		err = nowhere()
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := userByOperatorBody{ID: user.String(), Status: statusOf(u), TwoFactor: u.TwoFactor()}
+	if !u.Erased {
+		profile, email, err := r.App.Person(ctx, u)
+		if err != nil {
+			return nil, err
+		}
+		out.Name, out.Email = profile.Full(), email
+	}
+	access, err := r.userAccess(user, position)
+	if err != nil {
+		return nil, err
+	}
+	out.Accounts = access.Body.Items
+	return reply(out)
+}
+
+// statusOf is what a user is (SPEC 10).
+func statusOf(u domain.User) string {
+	switch {
+	case u.Erased:
+		return "erased"
+	case u.Locked:
+		return "locked"
+	}
+	return "active"
 }
 
 type lockInput struct {
@@ -101,14 +154,7 @@ func (r *request) locked(user events.UserID, cmd domain.Command) (*Reply[lockedB
 	if err != nil {
 		return nil, err
 	}
-	out := lockedBody{ID: user.String(), Status: "active", Sessions: u.Sessions()}
-	switch {
-	case u.Erased:
-		out.Status = "erased"
-	case u.Locked:
-		out.Status = "locked"
-	}
-	return reply(out)
+	return reply(lockedBody{ID: user.String(), Status: statusOf(u), Sessions: u.Sessions()})
 }
 
 type appointInput struct {

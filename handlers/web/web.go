@@ -140,6 +140,7 @@ func (s *site) groups() []map[string]verbs {
 		s.meRoutes(),
 		s.operatorRoutes(),
 		s.operatorAccountRoutes(),
+		s.operatorUserRoutes(),
 		s.operatorProjectionRoutes(),
 	}
 }
