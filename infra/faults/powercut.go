@@ -26,6 +26,7 @@ const (
 // The moments of a power cut.
 const (
 	cutLoad    = "load"    // under load
+	cutRoll    = "roll"    // under load, when a block of the log has just been filled and the next one made
 	cutErase   = "erase"   // under load, while people are erased
 	cutStart   = "start"   // during or right after a start, which follows the cut before
 	cutKilled  = "killed"  // during or right after a start that follows kill -9
@@ -36,8 +37,8 @@ const (
 // program is started from, and the callers find out what became of what they asked. What any of the cuts loses, the
 // judge misses in the end.
 func powerCut() Fault {
-	return Fault{Name: "power-cut", Short: 3, Long: 300, Run: runPowerCut,
-		About: "the disk as it is at a moment: under load, while blocks roll over, while people are erased, during a start, of a first start; without the barrier it must lose"}
+	return Fault{Name: "power-cut", Short: 4, Long: 300, Run: runPowerCut,
+		About: "the disk as it is at a moment: under load, while blocks roll over, while people are erased, during a start, of a first start, while streams are made; without the barrier it must lose"}
 }
 
 func runPowerCut(ctx context.Context, l *Lab, rounds int) (all Outcome, err error) {
@@ -76,6 +77,7 @@ type outage struct {
 	chance *rand.Rand
 	erased []string // what may stand nowhere any more
 	trail  []string // how each cut was made
+	rolls  rolls
 }
 
 // cutTemplate makes a site on a volume of which every other one is a copy.
@@ -90,6 +92,9 @@ func cutTemplate(ctx context.Context, l *Lab, v *volumes) (*Site, string, error)
 	}
 	site, err := l.newSiteIn(ctx, data, outageCallers)
 	if err != nil {
+		return nil, "", err
+	}
+	if err := site.fill(ctx); err != nil {
 		return nil, "", err
 	}
 	if err := disk.settle(ctx); err != nil {
@@ -126,19 +131,24 @@ func newOutage(ctx context.Context, v *volumes, template *Site, image, name stri
 func (c *outage) callers(name string) *Load {
 	load := c.NewLoad(name, outageCallers)
 	c.cord.next, load.client.Transport = load.client.Transport, c.cord
-	load.adjust = heavy
+	load.adjust = c.adjust
 	return load
 }
 
-// outageSite makes a site, cuts its power so many times, and judges it. Each also has a first start that is cut.
+// outageSite makes a site, cuts its power so many times, and judges it. Each also has first starts that are cut.
 func outageSite(ctx context.Context, v *volumes, template *Site, image, name string, rounds int) (o Outcome, err error) {
 	kinds := map[string]int{}
 	count := func() string { return fmt.Sprintf("cuts: %v", kinds) }
+	firsts := 0
 	if rounds > 1 {
-		if err := cutFirst(ctx, v, v.lab.Rand(name+" first")); err != nil {
-			return o, fmt.Errorf("cut of a first start: %w", err)
+		firsts = min(3, 1+rounds/10)
+	}
+	chance := v.lab.Rand(name + " first")
+	for _, moment := range []string{firstStreams, firstSetUp, firstRandom}[:firsts] {
+		if err := cutFirst(ctx, v, chance, moment); err != nil {
+			return o, fmt.Errorf("cut of a first start, %s: %w", moment, err)
 		}
-		kinds["first"]++
+		kinds[moment]++
 	}
 	c, err := newOutage(ctx, v, template, image, name)
 	if err != nil {
@@ -147,8 +157,8 @@ func outageSite(ctx context.Context, v *volumes, template *Site, image, name str
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	c.load.Begin(working)
-	for n := len(kinds); n < rounds; n++ {
-		kind := []string{cutLoad, cutErase, cutKilled, cutLoad, cutStart, cutErase, cutStopped}[n%7]
+	for n := range rounds - firsts {
+		kind := []string{cutRoll, cutErase, cutKilled, cutLoad, cutRoll, cutStart, cutErase, cutStopped}[n%8]
 		if err := c.cut(ctx, kind); err != nil {
 			return o, fmt.Errorf("cut %d (%s) after %s: %w", n+1, kind, count(), err)
 		}
@@ -171,60 +181,12 @@ func outageSite(ctx context.Context, v *volumes, template *Site, image, name str
 		err = fmt.Errorf("%w\ncuts: %s", err, strings.Join(c.trail, "; "))
 	}
 	o.Rounds = rounds
+	if c.rolls.cuts > 0 {
+		o.Count("roll-overs cut", c.rolls.cuts)
+		o.Count("roll-overs cut with the new block on the disk", c.rolls.made)
+	}
 	o.Note("%s, %d erased, blocks %s", count(), len(c.erased), full)
 	return o, errors.Join(err, c.nowhere(), c.disk.remove())
-}
-
-// cutFirst cuts the power while a program makes its data, or right after somebody set it up.
-func cutFirst(ctx context.Context, v *volumes, chance *rand.Rand) error {
-	disk, err := v.make(ctx)
-	if err != nil {
-		return err
-	}
-	data, err := disk.data()
-	if err != nil {
-		return err
-	}
-	c := &outage{Site: &Site{Data: data, lab: v.lab}, disk: disk, cord: &cord{}, chance: chance}
-	p, err := c.lab.Launch(c.Serve())
-	if err != nil {
-		return err
-	}
-	defer p.Kill()
-	var made *Portal
-	if chance.IntN(2) == 0 {
-		if err := p.Ready(ctx); err != nil {
-			return err
-		}
-		if made, err = setUp(ctx, p, 0); err != nil {
-			return err
-		}
-	} else if err := Wait(ctx, time.Duration(chance.IntN(2000))*time.Millisecond); err != nil {
-		return err
-	}
-	if err := c.pull(ctx, p); err != nil {
-		return err
-	}
-	if p, err = c.again(ctx); err != nil {
-		return err
-	}
-	if made != nil {
-		again := made.Owner
-		if err := again.signIn(ctx, p.Client()); err != nil || again.User != made.Owner.User {
-			return broken("the owner who was made cannot sign in: %w", err)
-		}
-	}
-	if err := p.Stop(ctx); err != nil {
-		return err
-	}
-	h, err := Read(ctx, data)
-	if err != nil {
-		return err
-	}
-	verdict := &Verdict{}
-	h.CheckChain(verdict)
-	h.CheckFeed(verdict, 0)
-	return errors.Join(verdict.Err(), disk.remove())
 }
 
 // cutControl cuts the power of a program without our barrier, and demands that nearly all cuts lose something that was
@@ -286,13 +248,6 @@ func (c *outage) control(ctx context.Context, program string) (lost bool, err er
 	return verdict.Outcome.Lost > 0, nil
 }
 
-// heavy makes commits large, so that a block of the log is full every few seconds.
-func heavy(s *Step) {
-	if s.Name == "Suspend" || s.Name == "Reactivate" {
-		s.Body["reason"] = strings.Repeat("😀", longReason-len(s.Key)) + s.Key
-	}
-}
-
 // cut lets the program come to the moment, takes the disk as it is, and puts it in place of what went on.
 func (c *outage) cut(ctx context.Context, kind string) error {
 	if kind == cutKilled || kind == cutStopped {
@@ -325,8 +280,11 @@ func (c *outage) cut(ctx context.Context, kind string) error {
 		return broken("the program does not start from what the cut before has left: %w", err)
 	}
 	c.open(p)
-	if kind == cutErase {
+	switch kind {
+	case cutErase:
 		defer c.erasing(ctx, p)()
+	case cutRoll:
+		return c.cutRoll(ctx, p)
 	}
 	if err := Wait(ctx, time.Duration(100+c.chance.IntN(900))*time.Millisecond); err != nil {
 		return err
