@@ -108,7 +108,13 @@ func TestOperatorPages(t *testing.T) {
 	b.do(chromedp.Submit("#typed", chromedp.ByQuery))
 	b.sees("has been erased.")
 
-	for _, path := range []string{users + bob, users + bob + "/lock", users + bob + "/erase", users + cara, "/operator/users", "/operator/users?q=nobody", at + account, at + sub, at + account + "/close", at + account + "/adopt", at + account + "/owner?q=bob", at + account + "/owner?user=" + bob,
+	// SPEC 2.11: what became of the mails.
+	b.open("/operator/mails?outcome=sent")
+	b.until(`[...document.querySelectorAll("tbody tr")].filter(tr => tr.innerText.includes("invitation") && tr.innerText.includes("Sent")).length >= 2`)
+	b.open("/operator/mails?outcome=bounced")
+	b.sees("No mail.")
+
+	for _, path := range []string{"/operator/mails", "/operator/mails?outcome=bounced", users + bob, users + bob + "/lock", users + bob + "/erase", users + cara, "/operator/users", "/operator/users?q=nobody", at + account, at + sub, at + account + "/close", at + account + "/adopt", at + account + "/owner?q=bob", at + account + "/owner?user=" + bob,
 		"/operator/accounts", "/operator/accounts?q=nobody", "/operator", "/operator/projections", "/operator/nowhere"} {
 		b.looks(path, 1600, "light")
 		b.looks(path, 360, "dark")

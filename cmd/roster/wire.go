@@ -190,6 +190,28 @@ func (p *program) mailed(ctx context.Context, message string) (l enroll.Link, ok
 	return enroll.Link{Account: row.Account, Invitation: row.Invitation, Generation: row.Generation}, true, nil
 }
 
+// mails lists the newest mails of the outbox.
+func (p *program) mails(ctx context.Context, outcome string, limit int) ([]api.Mail, error) {
+	rows, err := outbox.New(p.pool).List(ctx, outcome, limit)
+	list := make([]api.Mail, 0, len(rows))
+	for _, r := range rows {
+		m := api.Mail{Event: r.Event, Kind: string(r.Mail), Outcome: r.Outcome, Attempts: r.Attempts, AddedAt: r.Since, DoneAt: r.Done}
+		if r.Done == nil {
+			m.Outcome, m.DueAt = "waiting", &r.Due
+		}
+		if !r.Account.IsZero() {
+			account := r.Account.String()
+			m.Account = &account
+		}
+		if !r.Invitation.IsZero() {
+			invitation := r.Invitation.String()
+			m.Invitation = &invitation
+		}
+		list = append(list, m)
+	}
+	return list, err
+}
+
 // send hands a mail to the mail server or the inbox.
 func (p *program) send(ctx context.Context, m mailer.Mail) error {
 	err := p.sender.Send(ctx, mail.Message(m))
@@ -316,7 +338,7 @@ func (p *program) handlers() (site, health http.Handler, err error) {
 		PublicURL: p.options.PublicURL, PortalName: p.options.PortalName, Version: version, Ready: p.ready, Logger: p.logger,
 		Cursor: p.keys.AddressHMAC("\x00cursors\x00"), Metrics: api.NewMetrics()}
 	if p.pool != nil {
-		config.Mailed = p.mailed
+		config.Mailed, config.Mails = p.mailed, p.mails
 	}
 	proxies, err := p.options.proxies()
 	if err != nil {

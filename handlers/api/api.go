@@ -54,6 +54,7 @@ type Config struct {
 	Eraser     Eraser              // nil: erasing is not available
 	Models     *projections.Runner // nil: what needs a read model answers unavailable
 	Mailed     Mailed              // nil: deliveries cannot be reported
+	Mails      Mails               // nil: the outbox cannot be looked at
 	PublicURL  string              // where problems' types point to; https makes the cookie Secure
 	PortalName string              // "" for Roster
 	Version    string
@@ -167,6 +168,7 @@ func (s *server) routes() {
 	s.operatorUserRoutes()
 	s.deliveryRoutes()
 	s.operatorListRoutes()
+	s.operatorMailRoutes()
 }
 
 // outer is what every request passes: headers that no answer is without, a net under faults, and the counting.

@@ -141,7 +141,8 @@ func (s *site) backToOperator(w http.ResponseWriter, r *http.Request) error {
 // operatorNavigation is where the operator can go.
 func (p *page) operatorNavigation() []link {
 	return []link{{"overview", p.T("operator.overview"), "/operator"}, {"accounts", p.T("operator.accounts"), "/operator/accounts"},
-		{"users", p.T("operator.users"), "/operator/users"}, {"projections", p.T("operator.models"), "/operator/projections"}}
+		{"users", p.T("operator.users"), "/operator/users"}, {"projections", p.T("operator.models"), "/operator/projections"},
+		{"mails", p.T("operator.mails"), "/operator/mails"}}
 }
 
 // away asks for a part of a page without which the rest is still of use: where it cannot be answered now, it says why.

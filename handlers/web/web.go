@@ -142,6 +142,7 @@ func (s *site) groups() []map[string]verbs {
 		s.operatorAccountRoutes(),
 		s.operatorUserRoutes(),
 		s.operatorProjectionRoutes(),
+		s.operatorMailRoutes(),
 	}
 }
 

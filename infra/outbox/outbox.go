@@ -227,3 +227,31 @@ func wrap(what string, err error) error {
 	}
 	return fmt.Errorf("outbox: %s: %w", what, err)
 }
+
+// Listed is a mail as the operator sees it: a row, and how far it is.
+type Listed struct {
+	mailer.Row
+	Due     time.Time // of one that waits: when it is tried next
+	Done    *time.Time
+	Outcome string // "" while it waits
+}
+
+// List answers the newest mails, at most limit of them: those that wait, or those that are done with an outcome; "" for all.
+func (o *Outbox) List(ctx context.Context, outcome string, limit int) ([]Listed, error) {
+	if err := o.make(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := o.pool.Query(ctx, `SELECT event, target, account, invitation, added_at, attempts, mail, due_at, done_at, coalesce(outcome, '')
+		FROM roster.outbox WHERE $1 = '' OR $1 = 'waiting' AND done_at IS NULL OR done_at IS NOT NULL AND outcome = $1
+		ORDER BY added_at DESC, event, target LIMIT $2`, outcome, limit)
+	if err != nil {
+		return nil, wrap("list", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l Listed, err error) {
+		var account, invitation [16]byte
+		err = row.Scan(&l.Event, &l.Target, &account, &invitation, &l.Since, &l.Attempts, &l.Mail, &l.Due, &l.Done, &l.Outcome)
+		l.Account, l.Invitation, l.Since, l.Due = account, invitation, l.Since.UTC(), l.Due.UTC()
+		return l, err
+	})
+	return list, wrap("list", err)
+}
