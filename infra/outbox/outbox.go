@@ -38,6 +38,7 @@ ALTER TABLE roster.outbox ADD COLUMN IF NOT EXISTS recipient uuid;
 ALTER TABLE roster.outbox ADD COLUMN IF NOT EXISTS subject uuid;
 CREATE INDEX IF NOT EXISTS outbox_due ON roster.outbox (due_at) WHERE done_at IS NULL;
 CREATE INDEX IF NOT EXISTS outbox_done ON roster.outbox (done_at) WHERE done_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS outbox_added ON roster.outbox (added_at DESC, event, target);
 CREATE TABLE IF NOT EXISTS roster.outbox_begun (
 	at timestamptz NOT NULL,
 	skipped_up_to bigint NOT NULL

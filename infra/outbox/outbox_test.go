@@ -183,6 +183,56 @@ func TestManyMakeTheTables(t *testing.T) {
 	all.Wait()
 }
 
+// SPEC 2.11: the operator sees the newest mails first, those that wait, and those that came to one end.
+func TestList(t *testing.T) {
+	o, ctx := open(t), t.Context()
+	if err := o.Begin(ctx, day, 0); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 4 {
+		r := row(n)
+		r.Since = day.Add(time.Duration(n) * time.Minute)
+		if err := o.Add(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, outcome := range []string{"sent", "bounced"} {
+		r, err := o.Claim(ctx, day.Add(time.Hour), day.Add(2*time.Hour))
+		if err != nil || r == nil {
+			t.Fatal(r, err)
+		}
+		if err := o.Done(ctx, *r, day.Add(time.Hour), outcome); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		outcome string
+		limit   int
+		want    string
+	}{
+		{"", 9, "[event.3: event.2: event.1:bounced event.0:sent]"},
+		{"", 3, "[event.3: event.2: event.1:bounced]"},
+		{"waiting", 9, "[event.3: event.2:]"},
+		{"bounced", 9, "[event.1:bounced]"},
+		{"nothing", 9, "[]"},
+	} {
+		list, err := o.List(ctx, c.outcome, c.limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := []string{}
+		for _, l := range list {
+			got = append(got, l.Event+":"+l.Outcome)
+			if done := l.Done != nil && l.Done.Equal(day.Add(time.Hour)); done != (l.Outcome != "") {
+				t.Errorf("%s is done at %v with %q", l.Event, l.Done, l.Outcome)
+			}
+		}
+		if fmt.Sprint(got) != c.want {
+			t.Errorf("the newest %d of %q are %v, want %s", c.limit, c.outcome, got, c.want)
+		}
+	}
+}
+
 // The table of an earlier version gets what it lacks; what waits there goes on as the invitation's mail that it is.
 func TestATableOfAnEarlierVersion(t *testing.T) {
 	ctx := t.Context()
