@@ -83,19 +83,7 @@ func (s *site) auditExport(kind, ending string) func(p *page) error {
 
 // With is the address of the trail with one part of what is asked changed.
 func (v auditPage) With(p *page, path, name, value string) string {
-	q := url.Values{}
-	for k, values := range v.Query {
-		if k != "cursor" {
-			q[k] = values
-		}
-	}
-	if q.Del(name); value != "" {
-		q.Set(name, value)
-	}
-	if len(q) == 0 {
-		return p.At(path)
-	}
-	return p.At(path) + "?" + q.Encode()
+	return withQuery(p.At(path), v.Query, name, value)
 }
 
 // change is one thing that an entry changed.

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -119,4 +121,18 @@ func asProblem(err error) *problem {
 		return p
 	}
 	return nil
+}
+
+// withQuery is the address of a list with one part of what is asked changed; it begins at the first page again.
+func withQuery(at string, asked url.Values, name, value string) string {
+	q := url.Values{}
+	maps.Copy(q, asked)
+	q.Del("cursor")
+	if q.Del(name); value != "" {
+		q.Set(name, value)
+	}
+	if len(q) == 0 {
+		return at
+	}
+	return at + "?" + q.Encode()
 }

@@ -5,9 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"roster/domain"
-	"roster/events"
 )
 
 // operatorAccountRoutes are the operator's pages of accounts.
@@ -53,19 +50,7 @@ func search[T any](p *page, path string, names ...string) (found[T], error) {
 
 // With is the address of the list with one part of what is asked changed; it begins at the first page again.
 func (v found[T]) With(at, name, value string) string {
-	q := url.Values{}
-	for k, values := range v.Query {
-		if k != "cursor" {
-			q[k] = values
-		}
-	}
-	if q.Del(name); value != "" {
-		q.Set(name, value)
-	}
-	if len(q) == 0 {
-		return at
-	}
-	return at + "?" + q.Encode()
+	return withQuery(at, v.Query, name, value)
 }
 
 // listedAccount is an account in the list of all of them, and what it stands below, from the root on.
@@ -124,11 +109,7 @@ func (s *site) ofAccount(show func(p *page) error) func(http.ResponseWriter, *ht
 			return err
 		}
 		p.Accounts = []account{p.Account}
-		parsed, err := events.ParseID[struct{ account byte }](p.Account.ID)
-		if err != nil {
-			return errNoPage
-		}
-		if err := s.App.Ask(p.r.Context(), s.by(p.r, p.Who), domain.AskProfile(events.AccountID(parsed), &p.Profile)); err != nil {
+		if err := p.adopted(); err != nil {
 			return err
 		}
 		return show(p)
@@ -186,22 +167,20 @@ func (s *site) operatorAccount(p *page) error {
 
 // asked is the page that says what something would come to, carriedOut the one that does it.
 func asked(deed func(p *page) (operatorDeed, error)) func(p *page) error {
-	return func(p *page) error {
-		d, err := deed(p)
-		if err != nil {
-			return err
-		}
-		return p.askDeed(d)
-	}
+	return onDeed(deed, (*page).askDeed)
 }
 
 func carriedOut(deed func(p *page) (operatorDeed, error)) func(p *page) error {
+	return onDeed(deed, (*page).doDeed)
+}
+
+func onDeed(deed func(p *page) (operatorDeed, error), then func(*page, operatorDeed) error) func(p *page) error {
 	return func(p *page) error {
 		d, err := deed(p)
 		if err != nil {
 			return err
 		}
-		return p.doDeed(d)
+		return then(p, d)
 	}
 }
 

@@ -230,15 +230,20 @@ func (s *site) inAccount(show func(p *page) error) func(http.ResponseWriter, *ht
 		} else if err := s.get(p.r, "/v1/accounts/"+url.PathEscape(id), &p.Account); err != nil { // which says why
 			return err
 		}
-		parsed, err := events.ParseID[struct{ account byte }](p.Account.ID)
-		if err != nil {
-			return errNoPage
-		}
-		if err := s.App.Ask(p.r.Context(), s.by(p.r, p.Who), domain.AskProfile(events.AccountID(parsed), &p.Profile)); err != nil {
+		if err := p.adopted(); err != nil {
 			return err
 		}
 		return show(p)
 	})
+}
+
+// adopted asks for the portal profile of the page's account.
+func (p *page) adopted() error {
+	id, err := events.ParseID[struct{ account byte }](p.Account.ID)
+	if err != nil {
+		return errNoPage
+	}
+	return p.site.App.Ask(p.r.Context(), p.site.by(p.r, p.Who), domain.AskProfile(events.AccountID(id), &p.Profile))
 }
 
 // guarded shows a page, and where that is refused a page that says why, with the navigation around it.

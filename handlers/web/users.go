@@ -162,20 +162,7 @@ func (p *page) tabs(v usersPage) []tab {
 
 // With is the address of the list with one part of what is asked changed; it begins at the first page again.
 func (v usersPage) With(p *page, name, value string) string {
-	q := url.Values{}
-	for k, values := range v.Query {
-		if k != "cursor" {
-			q[k] = values
-		}
-	}
-	if q.Del(name); value != "" {
-		q.Set(name, value)
-	}
-	at := p.At("users")
-	if len(q) > 0 {
-		at += "?" + q.Encode()
-	}
-	return at
+	return withQuery(p.At("users"), v.Query, name, value)
 }
 
 // Sorted is the address of the list in the order of a column, or in the opposite one where it is in it already.
