@@ -65,6 +65,10 @@ func (p *program) startRemoteLog(ctx context.Context) error {
 	}
 	there, err := hasFacts(ctx, js, p.options.LogName)
 	if err != nil {
+		// What our account may not ask for is not answered at all; the reason comes beside the answer.
+		if because := conn.LastError(); because != nil && errors.Is(err, context.DeadlineExceeded) {
+			err = because
+		}
 		return fmt.Errorf("--nats: %w", err)
 	}
 	if p.keys, err = openKeyring(p.options.Data, there); err != nil {
