@@ -1,8 +1,13 @@
 package main_test
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -226,5 +231,43 @@ func TestFiveThousand(t *testing.T) {
 		t.Errorf("the list counts %v", counts)
 	}
 	t.Logf("5,000 addresses took %s", took.Round(time.Millisecond))
+	millionRows(t, r, ann, at)
 	r.kill() // the mails that are still to be sent are another test's
+}
+
+// millionRows: a file of a million addresses is refused by its size, and whoever sends it in one go, without looking
+// up, reads why when all is sent; whoever asks first is not told to send it.
+func millionRows(t *testing.T, r *running, ann caller, path string) {
+	t.Helper()
+	rows := "email\n" + strings.Repeat("somebody@northwind.example\n", 1_000_000)
+	length := fmt.Sprintf("Content-Length: %d\r\n", len(rows))
+	for name, c := range map[string]struct{ header, body string }{
+		"all at once": {length, rows},
+		"in chunks":   {"Transfer-Encoding: chunked\r\n", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(rows), rows)},
+		"asked first": {length + "Expect: 100-continue\r\n", ""},
+	} {
+		host := strings.TrimPrefix(r.URL, "http://")
+		conn, err := net.Dial("tcp", host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: text/csv\r\n%s\r\n%s", path, host, ann.token, c.header, c.body)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		text, err := io.ReadAll(answer.Body)
+		if err != nil || answer.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(string(text), `"too_large"`) {
+			t.Errorf("%s: %s %s %v", name, answer.Status, text, err)
+		}
+		if err := errors.Join(answer.Body.Close(), conn.Close()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

@@ -153,6 +153,10 @@ func (r *request) readBody() error {
 	if r.r.Method == http.MethodGet || r.r.Method == http.MethodHead || r.r.Body == nil {
 		return nil
 	}
+	tooLarge := &domain.Error{Code: codeTooLarge, Detail: "a body has at most 1 MiB"}
+	if r.r.ContentLength > maxBody {
+		return tooLarge // before a client that asks (Expect: 100-continue) is told to send it
+	}
 	// Whoever sends slowly does not hold a connection for ever.
 	conn := connection(r.w)
 	if conn.SetReadDeadline(time.Now().Add(bodyTimeout)) == nil {
@@ -162,7 +166,7 @@ func (r *request) readBody() error {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return &domain.Error{Code: codeTooLarge, Detail: "a body has at most 1 MiB"}
+		return tooLarge
 	case err != nil:
 		return malformed("body", "could not be read")
 	}

@@ -38,7 +38,7 @@ const (
 )
 
 // maxBody bounds what a form may send.
-const maxBody = 64 << 10
+const maxBody = 1 << 20 // 5,000 addresses with names fit
 
 // Links reads the tokens of links. A token that is none, whatever the reason, is an error.
 type Links interface {
