@@ -62,6 +62,7 @@ func groups() []group {
 		{"commands/http", "the same over HTTP, beside the same server with an empty handler", overHTTP},
 		{"commands/one-account", "64 callers on one account, beside one stream of the PostgreSQL event store", oneAccount},
 		{"commands/members", "a command on an account with many members, beside one on an account with 10", members},
+		{"invite", "5,000 addresses in one request, beside a transaction with one INSERT each", invite},
 		{"check/warm", "who holds this token, and may they: beside an indexed SELECT and a bare map", checks},
 		{"sign-in", "sign-ins beside the bare verifying of a password, a session's token, and how well the times of refusals tell who has a user", signIns},
 		{"projections/catch-up", "all four read models from position 0, beside COPY of as many rows", catchUp},

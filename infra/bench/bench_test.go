@@ -68,7 +68,7 @@ func TestEveryRow(t *testing.T) {
 		"commands/in-process/1": "postgres/append", "commands/in-process/4": "postgres/append", "commands/in-process/256": "postgres/append", "commands/in-process/16": "postgres/append", "commands/in-process/64": "postgres/append",
 		"commands/in-process/64/ordered": "postgres/ordered", "commands/in-process/1/fsync": "disk/fsync",
 		"commands/http/1": "http/empty", "commands/http/16": "http/empty", "commands/http/64": "http/empty", "commands/http/64/half": "http/empty", "commands/http/256": "http/empty",
-		"commands/one-account/64": "postgres/one-stream", "commands/members/10": "", "commands/members/200": "commands/members/10",
+		"commands/one-account/64": "postgres/one-stream", "invite/http/50": "postgres/one-transaction", "commands/members/10": "", "commands/members/200": "commands/members/10",
 		"check/warm": "postgres/select", "check/warm/map": "memory/map", "sign-in/rate/16": "argon2id/verify", "sign-in/session": "",
 		"sign-in/told-apart/sign-in/unknown": "sign-in/user", "sign-in/told-apart/sign-in/contact": "sign-in/user", "sign-in/told-apart/reset/unknown": "sign-in/user", "sign-in/told-apart/reset/contact": "sign-in/user",
 		"projections/catch-up":         "postgres/copy",
