@@ -19,7 +19,7 @@ const (
 	blockSize  = 8 << 20               // at which the server begins the next block of a stream
 	almost     = blockSize - 256<<10   // a few hundred commands later it is full
 	looksAfter = 50 * time.Microsecond // for what is over in a few milliseconds
-	rollWithin = time.Minute
+	rollWithin = 5 * time.Minute
 )
 
 // rolls is what an outage knows of blocks that were filled.
