@@ -252,11 +252,29 @@ func (c ChangePolicy) Decide(w *World, is Issued) error {
 	return nil
 }
 
+// spelled is a duration in the largest unit that it is a whole number of.
+func spelled(d time.Duration) string {
+	n, unit := d/time.Second, "second"
+	for _, u := range []struct {
+		of   time.Duration
+		name string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
+		if d%u.of == 0 {
+			n, unit = d/u.of, u.name
+			break
+		}
+	}
+	if n != 1 {
+		unit += "s"
+	}
+	return fmt.Sprintf("%d %s", n, unit)
+}
+
 // checkPolicy finds what no account may say.
 func (w *World) checkPolicy(chain []Account, p events.Policy, wrong func(location, format string, args ...any)) {
 	within := func(location string, is *int64, least, most time.Duration) {
 		if is != nil && (*is < int64(least/time.Second) || *is > int64(most/time.Second)) {
-			wrong(location, "from %s to %s", least, most)
+			wrong(location, "from %s to %s", spelled(least), spelled(most))
 		}
 	}
 	within("invitation_valid_for", p.InvitationValidFor, minValidity, maxValidity)

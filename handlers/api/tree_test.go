@@ -157,6 +157,8 @@ func TestPolicy(t *testing.T) {
 	} {
 		if got := w.do("PUT", at(root), owner.token, wrong).refused(422, "invalid"); got.locations() != field {
 			t.Errorf("%s: %s", field, got.body)
+		} else if message := got.text("errors.0.message"); field == "body.invitation_valid_for" && message != "from 1 hour to 90 days" {
+			t.Errorf("SPEC 1.4: %s", message)
 		}
 	}
 }
