@@ -7,8 +7,17 @@ import (
 	"fmt"
 	"strconv"
 
+	"roster/domain"
 	"roster/events"
 )
+
+// Done answers what a command has done already under its idempotency key; ok is false where it has done nothing yet. Of
+// the command its home alone counts.
+func (a *App) Done(ctx context.Context, call Call, cmd domain.Command) (r Result, ok bool, err error) {
+	t := &try{App: a, call: call, cmd: cmd, part: 1, parts: 1}
+	t.place()
+	return t.before(ctx)
+}
 
 // before looks whether the command has been done already under its key.
 func (t *try) before(ctx context.Context) (Result, bool, error) {

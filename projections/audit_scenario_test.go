@@ -246,7 +246,7 @@ func auditScenario(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	rig.start(again)
-	if err := again.Rebuild(t.Context(), "audit"); err != nil {
+	if err := again.Rebuild(t.Context(), "audit", nil); err != nil {
 		t.Fatal(err)
 	}
 	if after := auditDump(t, again); after != before {

@@ -21,7 +21,8 @@ const (
 	stateRetired  = "retired"  // kept for the questions that still run, then dropped
 )
 
-// bookkeeping is the runner's own tables: the checkpoint of each generation, and what it holds back.
+// bookkeeping is the runner's own tables: the checkpoint of each generation, what it holds back, and which wishes to
+// rebuild have been granted by which generation.
 const bookkeeping = `
 CREATE SCHEMA IF NOT EXISTS roster;
 CREATE TABLE IF NOT EXISTS roster.projection (
@@ -48,6 +49,12 @@ CREATE TABLE IF NOT EXISTS roster.parked (
 	error    text NOT NULL,
 	at       timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (schema, position)
+);
+CREATE TABLE IF NOT EXISTS roster.rebuild (
+	wish   bytea PRIMARY KEY,
+	name   text NOT NULL,
+	schema text NOT NULL,
+	at     timestamptz NOT NULL DEFAULT now()
 );`
 
 // generation is a row of roster.projection.

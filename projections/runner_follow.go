@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -293,28 +294,60 @@ func (f *follower) behind(ctx context.Context, q querying) (n uint64, held bool,
 	return n, false, nil
 }
 
+// ErrOtherWish says that a wish was made before, for another read model.
+var ErrOtherWish = errors.New("this was asked of another projection before")
+
+// wishKept is for how long a wish counts, as an idempotency key does.
+const wishKept = 30 * 24 * time.Hour
+
+// granted answers by which generation a wish was granted before. Those that count no more are forgotten.
+func granted(ctx context.Context, tx pgx.Tx, wish []byte, name string) (schema string, ok bool, err error) {
+	if wish == nil {
+		return "", false, nil
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM roster.rebuild WHERE at < now() - make_interval(secs => $1)`, wishKept.Seconds()); err != nil {
+		return "", false, err
+	}
+	var of string
+	err = tx.QueryRow(ctx, `SELECT schema, name FROM roster.rebuild WHERE wish = $1`, wish).Scan(&schema, &of)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return "", false, nil
+	case err == nil && of != name:
+		err = ErrOtherWish
+	}
+	return schema, err == nil, err
+}
+
 // Rebuild builds a read model anew from the log beside the one that serves, and returns when it has taken its place.
 // The work is done by the process that runs the projections. It goes on when ctx ends, and where it was after a
-// restart; calling Rebuild again then waits for the same generation.
-func (r *Runner) Rebuild(ctx context.Context, name string) error {
+// restart; calling Rebuild again then waits for the same generation. A wish that is made again, by the same bytes, is
+// granted once; nil is a wish of its own each time. ErrOtherWish: it was for another read model.
+func (r *Runner) Rebuild(ctx context.Context, name string, wish []byte) error {
 	m, ok := r.models[name]
 	if !ok {
 		return fmt.Errorf("no projection is called %q", name)
 	}
-	schema := ""
+	schema, before := "", false
 	err := pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('roster.projections.prepare', 0))`); err != nil {
 			return err
 		}
+		var err error
+		if schema, before, err = granted(ctx, tx, wish, name); before || err != nil {
+			return err
+		}
 		sql := `SELECT schema FROM roster.projection WHERE name = $1 AND state = 'building'`
-		err := tx.QueryRow(ctx, sql, name).Scan(&schema)
-		if !errors.Is(err, pgx.ErrNoRows) {
+		if err = tx.QueryRow(ctx, sql, name).Scan(&schema); errors.Is(err, pgx.ErrNoRows) {
+			if err = addGeneration(ctx, tx, m, stateBuilding); err == nil {
+				err = tx.QueryRow(ctx, sql, name).Scan(&schema)
+			}
+		}
+		if err != nil || wish == nil {
 			return err
 		}
-		if err := addGeneration(ctx, tx, m, stateBuilding); err != nil {
-			return err
-		}
-		return tx.QueryRow(ctx, sql, name).Scan(&schema)
+		_, err = tx.Exec(ctx, `INSERT INTO roster.rebuild (wish, name, schema) VALUES ($1, $2, $3)`, wish, name, schema)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("rebuild %s: %w", name, err)
@@ -325,6 +358,8 @@ func (r *Runner) Rebuild(ctx context.Context, name string) error {
 		switch {
 		case err != nil:
 			return fmt.Errorf("rebuild %s: %w", name, err)
+		case before && (!ok || g.state == stateRetired): // it has served, or given way to one that does
+			return r.refresh(ctx)
 		case !ok || g.state == stateRetired:
 			return fmt.Errorf("rebuild %s: another generation was put in the place of %s", name, schema)
 		case g.state == stateServing:

@@ -53,7 +53,7 @@ func TestRebuildWhileReading(t *testing.T) {
 		}
 	})
 	for i := range 3 {
-		if err := run.Rebuild(t.Context(), "plain"); err != nil {
+		if err := run.Rebuild(t.Context(), "plain", nil); err != nil {
 			t.Fatal(err)
 		}
 		if want := fmt.Sprintf("roster_plain_%d", i+2); run.Serving("plain") != want {
@@ -140,7 +140,7 @@ func TestRebuildHoldsBack(t *testing.T) {
 	r.start(run)
 	r.wait(run, "plain", last)
 	broken.Store(true)
-	if err := run.Rebuild(t.Context(), "plain"); err == nil || !strings.Contains(err.Error(), "holds back") {
+	if err := run.Rebuild(t.Context(), "plain", nil); err == nil || !strings.Contains(err.Error(), "holds back") {
 		t.Fatalf("rebuilt: %v", err)
 	}
 	r.wait(run, "plain", r.fill(5))
@@ -169,7 +169,7 @@ func TestRebuildMends(t *testing.T) {
 	r.wait(run, "plain", r.fill(20))
 	r.until(run, "a parked boundary", func(s []Status) bool { return len(s[0].Parked) == 1 })
 	mended.Store(true)
-	if err := run.Rebuild(t.Context(), "plain"); err != nil {
+	if err := run.Rebuild(t.Context(), "plain", nil); err != nil {
 		t.Fatal(err)
 	}
 	r.wantApplied(run)

@@ -76,7 +76,7 @@ type Access struct {
 // New makes an Access.
 func New(app *handlers.App, vault handlers.Vault, passwords Passwords, tokens Tokens) *Access {
 	return &Access{app: app, vault: vault, passwords: passwords, tokens: tokens, refused: map[events.AnyID]int{}, noted: map[string]events.Time{},
-		texting: texting{sent: map[string][]events.Time{}}, seen: seen{began: app.Now(), list: map[events.SessionID]*seenSession{}}}
+		texting: texting{sent: map[string][]events.Time{}, away: map[string]bool{}}, seen: seen{began: app.Now(), list: map[events.SessionID]*seenSession{}}}
 }
 
 // Principal is who asks.

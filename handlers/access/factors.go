@@ -68,7 +68,8 @@ func (a *Access) verifyPassword(ctx context.Context, u domain.User, password str
 	return nil
 }
 
-// NewTOTP is an authenticator app about to be verified. The secret is shown this once.
+// NewTOTP is an authenticator app about to be verified. The secret is shown this once: of what had been done before,
+// under the same idempotency key, there is none.
 type NewTOTP struct {
 	Factor  domain.Factor
 	Secret  string // base32, to be typed
@@ -84,8 +85,8 @@ func (a *Access) EnrollTOTP(ctx context.Context, call handlers.Call, password, l
 		return NewTOTP{}, err
 	}
 	f, r, err := a.enroll(ctx, call, password, events.FactorTOTP, label, seed)
-	if err != nil {
-		return NewTOTP{}, err
+	if err != nil || r.Repeat {
+		return NewTOTP{Factor: f, Result: r}, err
 	}
 	made := NewTOTP{Factor: f, Secret: seedText(seed), Result: r}
 	made.URL = otpauth(issuer, name, made.Secret)
@@ -95,31 +96,75 @@ func (a *Access) EnrollTOTP(ctx context.Context, call handlers.Call, password, l
 
 // enroll begins a factor. The secret is kept only once it is known that nothing else stands in the way.
 func (a *Access) enroll(ctx context.Context, call handlers.Call, password, method, label string, secret []byte) (domain.Factor, handlers.Result, error) {
-	re, err := a.Reauthenticate(ctx, call, password)
-	if err != nil {
-		return domain.Factor{}, handlers.Result{}, err
+	cmd := domain.EnrollFactor{User: call.Actor.User(), Factor: events.FactorID(uuid.Must(uuid.NewV7())), Method: method, Label: label}
+	r, done, err := a.app.Done(ctx, call, cmd)
+	if err == nil && !done {
+		r, err = a.enrollNew(ctx, call, password, cmd, secret)
 	}
-	cmd := domain.EnrollFactor{User: call.Actor.User(), Factor: events.FactorID(uuid.Must(uuid.NewV7())), Method: method, Label: label, Password: re.Password}
-	if err := a.app.Ask(ctx, re.Call, cmd); err != nil {
-		return domain.Factor{}, handlers.Result{}, err
-	}
-	if secret != nil {
-		if cmd.Secret, err = a.vault.PutSecret(ctx, cmd.User, method, secret); err != nil {
-			return domain.Factor{}, handlers.Result{}, fmt.Errorf("enrol a factor: %w", err)
-		}
-	}
-	r, err := a.changing(ctx, re.Call, cmd.User, cmd)
 	if err != nil {
 		return domain.Factor{}, handlers.Result{}, err
 	}
 	u, _, err := a.app.User(ctx, cmd.User)
-	f, _ := u.Factor(cmd.Factor)
+	f, _ := u.Factor(factorOf(r, cmd.Factor))
 	return f, r, err
+}
+
+func (a *Access) enrollNew(ctx context.Context, call handlers.Call, password string, cmd domain.EnrollFactor, secret []byte) (handlers.Result, error) {
+	re, err := a.Reauthenticate(ctx, call, password)
+	if err != nil {
+		return handlers.Result{}, err
+	}
+	cmd.Password = re.Password
+	if err := a.app.Ask(ctx, re.Call, cmd); err != nil {
+		return handlers.Result{}, err
+	}
+	if secret == nil {
+		return a.changing(ctx, re.Call, cmd.User, cmd)
+	}
+	return a.keeping(ctx, re.Call, cmd.User, cmd.Method, secret, func(id events.SecretID) domain.Command {
+		cmd.Secret = id
+		return cmd
+	})
+}
+
+// factorOf is the factor that a command has begun or verified: another than was meant, where it had been done before.
+func factorOf(r handlers.Result, meant events.FactorID) events.FactorID {
+	for _, c := range r.Commits {
+		for _, f := range c.Facts {
+			//roster:partial no other fact is about a factor that is there
+			switch f := f.(type) {
+			case events.FactorEnrolled:
+				return f.Factor
+			case events.FactorVerified:
+				return f.Factor
+			}
+		}
+	}
+	return meant
+}
+
+// keeping keeps a secret and carries out the command that names it. Where the command is refused, or had been done
+// before, nobody will ever name it, and it is destroyed.
+func (a *Access) keeping(ctx context.Context, call handlers.Call, user events.UserID, kind string, value []byte, cmd func(events.SecretID) domain.Command) (handlers.Result, error) {
+	id, err := a.vault.PutSecret(ctx, user, kind, value)
+	if err != nil {
+		return handlers.Result{}, fmt.Errorf("keep a %s secret: %w", kind, err)
+	}
+	r, err := a.changing(ctx, call, user, cmd(id))
+	if refusal := (*domain.Error)(nil); r.Repeat || errors.As(err, &refusal) {
+		if fault := a.vault.DestroySecret(ctx, id); fault != nil {
+			return r, fmt.Errorf("forget a %s secret: %w", kind, fault)
+		}
+	}
+	return r, err
 }
 
 // VerifyFactor ends an enrolment with a code.
 func (a *Access) VerifyFactor(ctx context.Context, call handlers.Call, id events.FactorID, code string) (handlers.Result, error) {
 	user := call.Actor.User()
+	if r, done, err := a.app.Done(ctx, call, domain.VerifyFactor{User: user}); done || err != nil {
+		return r, err
+	}
 	attempt, err := a.attempt(ctx, call, user, "code")
 	if err != nil {
 		return handlers.Result{}, err
@@ -145,11 +190,16 @@ func (a *Access) VerifyFactor(ctx context.Context, call handlers.Call, id events
 
 // RemoveFactor takes a factor of whoever is signed in away, and what the vault holds of it.
 func (a *Access) RemoveFactor(ctx context.Context, call handlers.Call, id events.FactorID, password string) (handlers.Result, error) {
+	cmd := domain.RemoveFactor{User: call.Actor.User(), Factor: id}
+	if r, done, err := a.app.Done(ctx, call, cmd); done || err != nil {
+		return r, err
+	}
 	re, err := a.Reauthenticate(ctx, call, password)
 	if err != nil {
 		return handlers.Result{}, err
 	}
-	return a.changing(ctx, re.Call, call.Actor.User(), domain.RemoveFactor{User: call.Actor.User(), Factor: id, Password: re.Password})
+	cmd.Password = re.Password
+	return a.changing(ctx, re.Call, cmd.User, cmd)
 }
 
 // ResetFactors takes everything away that a user shows beside the password (SPEC 4.5).
@@ -191,13 +241,18 @@ func (a *Access) forget(ctx context.Context, before domain.User) error {
 	return nil
 }
 
-// NewRecoveryCodes replaces the recovery codes of whoever is signed in. They are shown this once.
+// NewRecoveryCodes replaces the recovery codes of whoever is signed in. They are shown this once: of what had been done
+// before, under the same idempotency key, there are none.
 func (a *Access) NewRecoveryCodes(ctx context.Context, call handlers.Call, password string) ([]string, handlers.Result, error) {
+	cmd := domain.IssueRecoveryCodes{User: call.Actor.User()}
+	if r, done, err := a.app.Done(ctx, call, cmd); done || err != nil {
+		return nil, r, err
+	}
 	re, err := a.Reauthenticate(ctx, call, password)
 	if err != nil {
 		return nil, handlers.Result{}, err
 	}
-	cmd := domain.IssueRecoveryCodes{User: call.Actor.User(), Password: re.Password}
+	cmd.Password = re.Password
 	if err := a.app.Ask(ctx, re.Call, cmd); err != nil {
 		return nil, handlers.Result{}, err
 	}
@@ -213,9 +268,12 @@ func (a *Access) NewRecoveryCodes(ctx context.Context, call handlers.Call, passw
 		hashes = append(hashes, sum[:]...)
 		codes[i] = strings.Join([]string{text[:4], text[4:8], text[8:12], text[12:]}, "-")
 	}
-	if cmd.Secret, err = a.vault.PutSecret(ctx, cmd.User, domain.MethodRecovery, hashes); err != nil {
-		return nil, handlers.Result{}, fmt.Errorf("recovery codes: %w", err)
+	r, err := a.keeping(ctx, re.Call, cmd.User, domain.MethodRecovery, hashes, func(id events.SecretID) domain.Command {
+		cmd.Secret = id
+		return cmd
+	})
+	if err != nil || r.Repeat {
+		return nil, r, err
 	}
-	r, err := a.changing(ctx, re.Call, cmd.User, cmd)
-	return codes, r, err
+	return codes, r, nil
 }

@@ -30,6 +30,7 @@ type texting struct {
 
 	mu   sync.Mutex
 	sent map[string][]events.Time // by number
+	away map[string]bool          // numbers whose last message was not taken
 }
 
 // UseTexts lets codes be sent by SMS; text has {code} in it. It is called before anything else.
@@ -47,6 +48,7 @@ func (t *texting) take(number string, now events.Time) error {
 	for n, list := range t.sent { // what counts no more is of no use
 		if now.Sub(list[len(list)-1]) >= textsWithin {
 			delete(t.sent, n)
+			delete(t.away, n)
 		}
 	}
 	list := t.sent[number]
@@ -62,6 +64,21 @@ func (t *texting) take(number string, now events.Time) error {
 	return nil
 }
 
+// taken says that a message to a number was taken at some moment or later, so far as this process knows.
+func (t *texting) taken(number string, at events.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := t.sent[number]
+	return len(list) > 0 && list[len(list)-1] >= at && !t.away[number]
+}
+
+// note says whether the last message to a number was taken.
+func (t *texting) note(number string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.away[number] = err != nil
+}
+
 // textCode sends the code of a moment to the number of a factor.
 func (a *Access) textCode(ctx context.Context, user events.UserID, f domain.Factor, at events.Time) error {
 	number, err := a.Label(ctx, user, f)
@@ -75,7 +92,9 @@ func (a *Access) textCode(ctx context.Context, user events.UserID, f domain.Fact
 		return err
 	}
 	text := strings.ReplaceAll(a.texting.text, "{code}", a.smsCode(user, f.ID, at))
-	if err := a.texting.sender.Text(ctx, number, text); err != nil {
+	err = a.texting.sender.Text(ctx, number, text)
+	a.texting.note(number, err)
+	if err != nil {
 		return fmt.Errorf("a code by SMS: %w: %w", handlers.ErrUnavailable, err)
 	}
 	return nil
@@ -94,10 +113,20 @@ func Mobile(s string) (number string, ok bool) {
 // EnrollMobile sends a code to a mobile number, which has to be shown to verify it (SPEC 4.5).
 func (a *Access) EnrollMobile(ctx context.Context, call handlers.Call, password, number string) (domain.Factor, handlers.Result, error) {
 	f, r, err := a.enroll(ctx, call, password, events.FactorSMS, number, nil)
-	if err != nil {
+	if err != nil || r.Repeat && (f.ID.IsZero() || f.Verified || a.texting.taken(number, f.EnrolledAt)) {
 		return f, r, err
 	}
 	return f, r, a.textCode(ctx, call.Actor.User(), f, f.EnrolledAt)
+}
+
+// Unverified is the factor of a method that is about to be verified, or a zero one.
+func Unverified(u domain.User, method string) (found domain.Factor) {
+	for _, f := range u.Factors() {
+		if f.Method == method && !f.Verified {
+			found = f
+		}
+	}
+	return found
 }
 
 // VerifyMobile ends the enrolment of a mobile number with the code that was sent to it.
@@ -106,12 +135,7 @@ func (a *Access) VerifyMobile(ctx context.Context, call handlers.Call, code stri
 	if err != nil {
 		return events.FactorID{}, handlers.Result{}, err
 	}
-	var id events.FactorID
-	for _, f := range u.Factors() {
-		if f.Method == events.FactorSMS && !f.Verified {
-			id = f.ID
-		}
-	}
+	id := Unverified(u, events.FactorSMS).ID
 	r, err := a.VerifyFactor(ctx, call, id, code)
-	return id, r, err
+	return factorOf(r, id), r, err
 }

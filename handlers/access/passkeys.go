@@ -138,27 +138,41 @@ func (a *Access) BeginPasskey(ctx context.Context, call handlers.Call, password,
 
 // AddPasskey ends the registration that a state has begun.
 func (a *Access) AddPasskey(ctx context.Context, call handlers.Call, state string, response []byte) (events.FactorID, handlers.Result, error) {
-	c, ok := a.readCeremony(purposeRegister, state)
-	if !ok || c.User != call.Actor.User() || c.SignedIn != call.Actor.Session {
-		return events.FactorID{}, handlers.Result{}, errChallenge()
+	if r, done, err := a.app.Done(ctx, call, domain.EnrollPasskey{User: call.Actor.User()}); done || err != nil {
+		return factorOf(r, events.FactorID{}), r, err
 	}
-	credential, err := a.passkeys.Registered(PasskeyUser{ID: c.User}, c.Data, response)
-	if errors.Is(err, ErrPasskey) {
-		return events.FactorID{}, handlers.Result{}, wrongPasskey()
-	}
+	cmd, c, credential, err := a.newPasskey(call, state, response)
 	if err != nil {
 		return events.FactorID{}, handlers.Result{}, err
 	}
 	call.Cause = causedBy(c.Attempt)
-	cmd := domain.EnrollPasskey{User: c.User, Factor: c.Factor, Label: c.Label, Password: c.Password, Step: int64(c.At)}
 	if err := a.app.Ask(ctx, call, cmd); err != nil {
 		return events.FactorID{}, handlers.Result{}, err
 	}
-	if cmd.Secret, err = a.vault.PutSecret(ctx, c.User, events.FactorPasskey, credential); err != nil {
-		return events.FactorID{}, handlers.Result{}, fmt.Errorf("enrol a passkey: %w", err)
+	r, err := a.keeping(ctx, call, c.User, events.FactorPasskey, credential, func(id events.SecretID) domain.Command {
+		cmd.Secret = id
+		return cmd
+	})
+	return factorOf(r, cmd.Factor), r, err
+}
+
+// newPasskey reads what a browser has answered to the registration that a state has begun.
+func (a *Access) newPasskey(call handlers.Call, state string, response []byte) (domain.EnrollPasskey, ceremony, []byte, error) {
+	c, ok := a.readCeremony(purposeRegister, state)
+	if !ok || c.User != call.Actor.User() || c.SignedIn != call.Actor.Session {
+		return domain.EnrollPasskey{}, c, nil, errChallenge()
 	}
-	r, err := a.app.Do(ctx, call, cmd)
-	return cmd.Factor, r, err
+	credential, err := a.passkeys.Registered(PasskeyUser{ID: c.User}, c.Data, response)
+	if errors.Is(err, ErrPasskey) {
+		err = wrongPasskey()
+	}
+	return domain.EnrollPasskey{User: c.User, Factor: c.Factor, Label: c.Label, Password: c.Password, Step: int64(c.At)}, c, credential, err
+}
+
+// PlanPasskey is the command that AddPasskey would come to. The state stays good.
+func (a *Access) PlanPasskey(call handlers.Call, state string, response []byte) (domain.Command, error) {
+	cmd, _, _, err := a.newPasskey(call, state, response)
+	return cmd, err
 }
 
 func wrongPasskey() error {

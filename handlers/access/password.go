@@ -73,19 +73,6 @@ func (a *Access) verify(ctx context.Context, call handlers.Call, u domain.User, 
 // cause names an attempt in the envelope of what it was made for.
 func cause(attempt events.CommitID) string { return attempt.String() + ".0" }
 
-// again answers what a command under an idempotency key has done already; ok is false where it has done nothing, which
-// the command, having nothing to do it with, refuses.
-func (a *Access) again(ctx context.Context, call handlers.Call, cmd domain.Command) (r handlers.Result, ok bool, err error) {
-	if call.Key == "" {
-		return r, false, nil
-	}
-	r, err = a.app.Do(ctx, call, cmd)
-	if refusal := (*domain.Error)(nil); errors.As(err, &refusal) {
-		return r, false, nil
-	}
-	return r, err == nil, err
-}
-
 // keep hashes a password and keeps it in the vault.
 func (a *Access) keep(ctx context.Context, user events.UserID, password string) (events.SecretID, error) {
 	hash, err := a.passwords.Hash(ctx, password)
@@ -113,7 +100,7 @@ func (a *Access) forgetPasswords(ctx context.Context, u domain.User) error {
 // the new one is said first, and costs no attempt.
 func (a *Access) ChangePassword(ctx context.Context, call handlers.Call, current, password string, confirm *string) (handlers.Result, error) {
 	cmd := domain.ChangePassword{User: call.Actor.User()}
-	if r, ok, err := a.again(ctx, call, cmd); ok || err != nil {
+	if r, ok, err := a.app.Done(ctx, call, cmd); ok || err != nil {
 		return r, err
 	}
 	u, err := a.mayChoose(ctx, call, password, confirm)

@@ -77,7 +77,7 @@ func (a *Access) lookAtReset(ctx context.Context, call handlers.Call, l ResetLin
 func (a *Access) ResetPassword(ctx context.Context, call handlers.Call, l ResetLink, password string, confirm *string) (handlers.Result, error) {
 	call.Actor = l.actor()
 	cmd := domain.ResetPassword{User: l.User, Generation: l.Generation}
-	if r, ok, err := a.again(ctx, call, cmd); ok || err != nil {
+	if r, ok, err := a.app.Done(ctx, call, cmd); ok || err != nil {
 		return r, err
 	}
 	u, err := a.mayReset(ctx, call, l, password, confirm)

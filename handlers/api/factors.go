@@ -10,25 +10,27 @@ import (
 
 	"roster/domain"
 	"roster/events"
+	"roster/handlers"
 	"roster/handlers/access"
 )
 
 func (s *server) factorRoutes() {
-	const fresh = " Needs the password, or a session that is younger than ten minutes and has used a second factor. An Idempotency-Key has no effect."
+	const fresh = " Needs the password, or a session that is younger than ten minutes and has used a second factor. A dry run takes a password that is sent for the right one."
 	codes := []domain.Code{domain.NotPermitted, domain.NotFound, domain.ReauthenticationRequired, domain.BadCredentials, domain.RateLimited}
+	once := append([]domain.Code{domain.SecretAlreadyShown}, codes...)
 	add(s, operation{id: "ListFactors", method: http.MethodGet, path: "/v1/me/factors", tag: "me", summary: "One's second factors",
 		codes: []domain.Code{domain.NotPermitted, codePosition}}, listFactors)
 	add(s, operation{id: "EnrollFactor", method: http.MethodPost, path: "/v1/me/factors", tag: "me", summary: "Begin a second factor",
 		description: "An authenticator app: the secret, also as an address and as a picture of it, is shown this once; a code of it has to be shown within ten minutes." + fresh,
-		status:      http.StatusCreated, codes: codes}, enrollFactor)
+		status:      http.StatusCreated, command: true, codes: once}, enrollFactor)
 	add(s, operation{id: "VerifyFactor", method: http.MethodPost, path: "/v1/me/factors/{factor}/verify", tag: "me", summary: "Show a code of a new factor",
-		description: "From then on it is asked for at every sign-in; with the first one, all other sessions end. Each code works once. An Idempotency-Key has no effect.",
-		codes:       codes}, verifyFactor)
+		description: "From then on it is asked for at every sign-in; with the first one, all other sessions end. Each code works once. A dry run looks at no code.",
+		command:     true, codes: codes}, verifyFactor)
 	add(s, operation{id: "RemoveFactor", method: http.MethodDelete, path: "/v1/me/factors/{factor}", tag: "me", summary: "Take a second factor away",
-		description: fresh[1:], codes: codes}, removeFactor)
+		description: fresh[1:], command: true, codes: codes}, removeFactor)
 	add(s, operation{id: "IssueRecoveryCodes", method: http.MethodPost, path: "/v1/me/recovery-codes", tag: "me", summary: "Ten new recovery codes",
 		description: "Shown this once. Each signs in once in place of a second factor; those before work no more." + fresh,
-		status:      http.StatusCreated, codes: codes}, recoveryCodes)
+		status:      http.StatusCreated, command: true, codes: once}, recoveryCodes)
 	reset := []domain.Code{domain.NotPermitted, domain.ExceedsOwnAccess, domain.Inherited, domain.AccountClosed}
 	add(s, operation{id: "ResetFactors", method: http.MethodPost, path: "/v1/accounts/{account}/users/{user}/reset-factors", tag: "users", summary: "Take all of a member's second factors away",
 		description: "For somebody who has lost them. Whoever asks has to cover the member's access, in every account that the person has. The person is signed out everywhere and told by mail.",
@@ -208,6 +210,9 @@ func enrollFactor(ctx context.Context, r *request, in *enrollFactorInput) (*Repl
 	if err != nil {
 		return nil, err
 	}
+	if r.dryRun {
+		return nil, r.plan([]domain.Command{domain.EnrollFactor{User: user, Method: in.Body.Method, Label: in.Body.Label, Password: r.assumed(in.Body.Password)}})
+	}
 	who, err := r.enroll.Person(ctx, r.principal.User)
 	if err != nil {
 		return nil, err
@@ -216,12 +221,47 @@ func enrollFactor(ctx context.Context, r *request, in *enrollFactorInput) (*Repl
 	if err != nil {
 		return nil, err
 	}
-	r.position(made.Result.Position)
+	r.done(made.Result)
+	if made.Result.Repeat {
+		return nil, alreadyShown("the secret was shown then: begin anew")
+	}
 	one, err := r.factor(ctx, user, made.Factor)
 	if err != nil {
 		return nil, err
 	}
 	return reply(newFactorBody{one, made.Secret, made.URL, made.Picture})
+}
+
+// done answers where a command stands in the log, and by what it is called there.
+func (r *request) done(result handlers.Result) {
+	r.position(result.Position)
+	r.w.Header().Set("Roster-Command", result.Command.String())
+}
+
+func alreadyShown(detail string) error {
+	return &domain.Error{Code: domain.SecretAlreadyShown, Detail: "this has been done, and " + detail}
+}
+
+// assumed is the credential that a dry run takes a password for: it looks at none, so that nobody tries any there.
+func (r *request) assumed(password string) events.SecretID {
+	if password == "" {
+		return events.SecretID{}
+	}
+	return r.principal.User.Password
+}
+
+// factorNow answers one's factor as it is now.
+func (r *request) factorNow(ctx context.Context, user events.UserID, id events.FactorID) (*Reply[FactorBody], error) {
+	u, _, err := r.App.User(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	f, ok := u.Factor(id)
+	if !ok { // it has been taken away since
+		return nil, nowhere()
+	}
+	one, err := r.factor(ctx, user, f)
+	return &Reply[FactorBody]{one}, err
 }
 
 // mine is the user who asks for a change of what they sign in with.
@@ -259,18 +299,25 @@ func verifyFactor(ctx context.Context, r *request, in *verifyFactorInput) (*Repl
 	if err != nil {
 		return nil, err
 	}
+	if r.dryRun {
+		return nil, r.planVerify(ctx, user, id)
+	}
 	done, err := r.Access.VerifyFactor(ctx, r.call, id, in.Body.Code)
 	if err != nil {
 		return nil, err
 	}
-	r.position(done.Position)
+	r.done(done)
+	return r.factorNow(ctx, user, id)
+}
+
+// planVerify says what the right code would do.
+func (r *request) planVerify(ctx context.Context, user events.UserID, id events.FactorID) error {
 	u, _, err := r.App.User(ctx, user)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	f, _ := u.Factor(id)
-	one, err := r.factor(ctx, user, f)
-	return &Reply[FactorBody]{one}, err
+	return r.plan([]domain.Command{domain.VerifyFactor{User: user, Factor: id, Step: f.Step + 1}})
 }
 
 type passwordInput struct {
@@ -299,18 +346,22 @@ type removedBody struct {
 
 func removeFactor(ctx context.Context, r *request, in *removeFactorInput) (*Reply[removedBody], error) {
 	password := passwordInput{in.Body}.password()
-	if _, err := r.mine(password); err != nil {
+	user, err := r.mine(password)
+	if err != nil {
 		return nil, err
 	}
 	id, err := in.id()
 	if err != nil {
 		return nil, err
 	}
+	if r.dryRun {
+		return nil, r.plan([]domain.Command{domain.RemoveFactor{User: user, Factor: id, Password: r.assumed(password)}})
+	}
 	done, err := r.Access.RemoveFactor(ctx, r.call, id, password)
 	if err != nil {
 		return nil, err
 	}
-	r.position(done.Position)
+	r.done(done)
 	return reply(removedBody{id.String()})
 }
 
@@ -319,14 +370,21 @@ type codesBody struct {
 }
 
 func recoveryCodes(ctx context.Context, r *request, in *passwordInput) (*Reply[codesBody], error) {
-	if _, err := r.mine(in.password()); err != nil {
+	user, err := r.mine(in.password())
+	if err != nil {
 		return nil, err
+	}
+	if r.dryRun {
+		return nil, r.plan([]domain.Command{domain.IssueRecoveryCodes{User: user, Password: r.assumed(in.password())}})
 	}
 	codes, done, err := r.Access.NewRecoveryCodes(ctx, r.call, in.password())
 	if err != nil {
 		return nil, err
 	}
-	r.position(done.Position)
+	r.done(done)
+	if done.Repeat {
+		return nil, alreadyShown("the codes were shown then: ask for new ones")
+	}
 	return reply(codesBody{codes})
 }
 
@@ -359,7 +417,6 @@ func (r *request) reset(ctx context.Context, cmd domain.ResetFactors) (*Reply[fa
 	if err != nil {
 		return nil, err
 	}
-	r.position(done.Position)
-	r.w.Header().Set("Roster-Command", done.Command.String())
+	r.done(done)
 	return reply(factorsResetBody{ID: cmd.User.String()})
 }

@@ -166,9 +166,10 @@ func TestPersonalKey(t *testing.T) {
 	w.do("POST", "/v1/me/keys", vic.token, mine(b, "CI")).refused(404, "not_found")
 	w.do("POST", "/v1/me/keys", w.operator, mine(a, "CI")).refused(403, "not_permitted")
 	w.do("POST", "/v1/me/keys", w.operator, mine(a, "CI"), "Roster-On-Behalf-Of", bob.id).refused(403, "not_permitted")
-	if plan := w.do("POST", "/v1/me/keys", bob.token, body{"account": a, "name": "CI"}, "Roster-Dry-Run", "true").is(200); plan.text("facts.0.type") != "key.created" {
+	if plan := w.do("POST", "/v1/me/keys", bob.token, mine(a, "CI"), "Roster-Dry-Run", "true").is(200); plan.text("facts.0.type") != "key.created" {
 		t.Errorf("SPEC 3.11: %s", plan.body)
 	}
+	w.do("POST", "/v1/me/keys", bob.token, body{"account": a, "name": "CI"}, "Roster-Dry-Run", "true").refused(403, "reauthentication_required")
 	made := w.do("POST", "/v1/me/keys", bob.token, mine(a, "CI", "*:read", "users:suspend", "users:invite"), "Idempotency-Key", "once").is(201)
 	w.do("POST", "/v1/me/keys", bob.token, mine(a, "CI", "*:read", "users:suspend", "users:invite"), "Idempotency-Key", "once").refused(409, "secret_already_shown")
 	id, token := made.text("id"), made.text("token")

@@ -90,18 +90,17 @@ func createMyKey(_ context.Context, r *request, in *createMyKeyInput) (*Reply[ke
 	return r.shownOnce(account, cmd.Key, token, done)
 }
 
-// myKey carries out a command on a key of one's own. A dry run looks at no password.
+// myKey carries out a command on a key of one's own.
 func (r *request) myKey(password string, cmd func(verified events.SecretID) domain.Command) (handlers.Result, error) {
 	if r.dryRun {
-		return r.do(cmd(r.principal.User.Password))
+		return r.do(cmd(r.assumed(password)))
 	}
 	if _, err := r.mine(password); err != nil {
 		return handlers.Result{}, err
 	}
 	done, err := r.Access.MyKey(r.ctx, r.call, password, cmd)
 	if err == nil {
-		r.position(done.Position)
-		r.w.Header().Set("Roster-Command", done.Command.String())
+		r.done(done)
 	}
 	return done, err
 }

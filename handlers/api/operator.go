@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net/http"
 	"slices"
@@ -23,8 +24,8 @@ func (s *server) operatorRoutes() {
 	add(s, operation{id: "ListProjections", method: http.MethodGet, path: "/v1/operator/projections", tag: "operator", summary: "How far every read model is",
 		codes: []domain.Code{domain.NotPermitted}}, listProjections)
 	add(s, operation{id: "RebuildProjection", method: http.MethodPost, path: "/v1/operator/projections/{name}/rebuild", tag: "operator", summary: "Build a read model anew",
-		description: "Beside the one that serves, which it then replaces. Answers when that is done, or after as long as one wants to wait, with state building, while it goes on.",
-		codes:       []domain.Code{domain.NotPermitted}}, rebuildProjection)
+		description: "Beside the one that serves, which it then replaces. Answers when that is done, or after as long as one wants to wait, with state building, while it goes on. A dry run tells only whether it can be asked for: no fact comes of it.",
+		command:     true, codes: []domain.Code{domain.NotPermitted}}, rebuildProjection)
 }
 
 type eraseInput struct{ Body eraseBody }
@@ -104,6 +105,15 @@ func listProjections(_ context.Context, r *request, _ *struct{}) (*Reply[project
 	return &Reply[projectionsBody]{projectionsBody{list}}, err
 }
 
+// wish is by what a request that writes no fact is known when it comes again; nil where it has no idempotency key.
+func (r *request) wish() []byte {
+	if r.call.Key == "" {
+		return nil
+	}
+	sum := sha256.Sum256(events.LengthPrefixed(r.op.id, r.call.For().Caller(), r.call.Key))
+	return sum[:]
+}
+
 type rebuildInput struct {
 	Name string `path:"name"`
 	Wait int    `query:"wait" minimum:"1" maximum:"20" doc:"Seconds; 20 where nothing is said"`
@@ -122,13 +132,18 @@ func rebuildProjection(ctx context.Context, r *request, in *rebuildInput) (*Repl
 	if !slices.ContainsFunc(list, func(s projections.Status) bool { return s.Name == in.Name }) {
 		return nil, nowhere()
 	}
+	if r.dryRun {
+		return nil, r.plan(nil)
+	}
 	if in.Wait == 0 {
 		in.Wait = rebuildPatience
 	}
 	wait, cancel := context.WithTimeout(ctx, time.Duration(in.Wait)*time.Second)
 	defer cancel()
-	err = r.Models.Rebuild(wait, in.Name)
+	err = r.Models.Rebuild(wait, in.Name, r.wish())
 	switch {
+	case errors.Is(err, projections.ErrOtherWish):
+		return nil, handlers.ErrIdempotency
 	case err == nil:
 		return reply(rebuildBody{in.Name, "serving"})
 	case ctx.Err() == nil && errors.Is(wait.Err(), context.DeadlineExceeded):

@@ -13,11 +13,11 @@ import (
 func (s *server) passkeyRoutes() {
 	codes := []domain.Code{domain.NotPermitted, domain.NotFound, codeNotAvailable, domain.ReauthenticationRequired, domain.BadCredentials, domain.RateLimited}
 	add(s, operation{id: "BeginPasskey", method: http.MethodPost, path: "/v1/me/factors/passkey", tag: "me", summary: "Begin a passkey",
-		description: "Answers the options for navigator.credentials.create. Needs the password, or a session that is younger than ten minutes and has used a second factor. An Idempotency-Key has no effect.",
+		description: "Answers the options for navigator.credentials.create. Needs the password, or a session that is younger than ten minutes and has used a second factor. Nothing is written: what the browser answers goes to POST /v1/me/factors/passkey/verify.",
 		codes:       codes}, beginPasskey)
 	add(s, operation{id: "AddPasskey", method: http.MethodPost, path: "/v1/me/factors/passkey/verify", tag: "me", summary: "Add the passkey that was made",
-		description: "It is a second factor, and signs in alone where the authenticator verifies the person. An Idempotency-Key has no effect.",
-		status:      http.StatusCreated, codes: codes}, addPasskey)
+		description: "It is a second factor, and signs in alone where the authenticator verifies the person.",
+		status:      http.StatusCreated, command: true, codes: codes}, addPasskey)
 	add(s, operation{id: "AskPasskey", method: http.MethodPost, path: "/v1/sessions/passkey", tag: "sessions", summary: "Begin to show a passkey",
 		description: "Answers the options for navigator.credentials.get: for the challenge of a password, or, without one, to sign in by a passkey alone. What the browser answers goes to POST /v1/sessions/factor.",
 		auth:        nobody, codes: []domain.Code{domain.BadCredentials, domain.NotFound, codeNotAvailable, domain.NotPermitted}}, askPasskey)
@@ -88,18 +88,19 @@ func addPasskey(ctx context.Context, r *request, in *shownInput) (*Reply[FactorB
 	if err != nil {
 		return nil, err
 	}
+	if r.dryRun {
+		cmd, err := r.Access.PlanPasskey(r.call, in.Body.State, response)
+		if err != nil {
+			return nil, err
+		}
+		return nil, r.plan([]domain.Command{cmd})
+	}
 	id, done, err := r.Access.AddPasskey(ctx, r.call, in.Body.State, response)
 	if err != nil {
 		return nil, err
 	}
-	r.position(done.Position)
-	u, _, err := r.App.User(ctx, user)
-	if err != nil {
-		return nil, err
-	}
-	f, _ := u.Factor(id)
-	one, err := r.factor(ctx, user, f)
-	return &Reply[FactorBody]{one}, err
+	r.done(done)
+	return r.factorNow(ctx, user, id)
 }
 
 type askPasskeyInput struct {

@@ -176,7 +176,7 @@ func (r *rig) forgotten() {
 				r.t.Errorf("%s: %s", name, row)
 			}
 		}
-		if err := r.models.Rebuild(r.t.Context(), name); err != nil {
+		if err := r.models.Rebuild(r.t.Context(), name, nil); err != nil {
 			r.t.Fatal(err)
 		}
 		if after := r.rows(name); !slices.Equal(before, after) {
