@@ -49,6 +49,53 @@ func TestHandOver(t *testing.T) { // SPEC 7.6
 	}
 }
 
+func TestHandOverToFrame(t *testing.T) { // SPEC 7.6
+	ann := user("ann")
+	in := now.Add(time.Hour)
+	start := func(name, from, portal string) events.SessionStarted {
+		s := events.SessionStarted{Session: session(name), Method: events.MethodHandOver, ExpiresAt: in, Portal: portal}
+		if from != "" {
+			s.From = session(from)
+		}
+		return s
+	}
+	const portal = "https://portal.example"
+	browser := events.SessionStarted{Session: session("browser"), Method: "totp", Factor: factor("ann"), ExpiresAt: in}
+	theirs, frame := start("portal", "browser", portal), start("frame", "portal", portal)
+	at := history(registered("ann"), of(ann, browser).ago(time.Minute), of(ann, theirs).ago(time.Second))
+	hand := HandOver{User: ann, From: session("portal"), Session: session("frame"), Frame: true, IssuedAt: now.Add(-time.Second)}
+	from := func(name string) HandOver { c := hand; c.From, c.Session = session(name), session("next"); return c }
+	shown := history(at, of(ann, frame).ago(time.Millisecond))
+	many := at
+	for i, name := range []string{"one", "two", "three", "four"} {
+		many = history(many, of(ann, start(name, "portal", portal)).ago(time.Duration(900-i)*time.Millisecond))
+	}
+	ended := func(name, why string) events.SessionEnded {
+		return events.SessionEnded{Session: session(name), Because: why}
+	}
+	opened := events.SessionStarted{Session: session("opened"), Method: events.MethodOperator, ExpiresAt: now.Add(time.Minute), Account: root}
+	lent := history(registered("ann"), of(ann, opened).ago(time.Second))
+	short := start("next", "opened", "")
+	short.ExpiresAt, short.Account = opened.ExpiresAt, root
+	me := as(inSession("ann", "portal"))
+	rulings(t, []ruling{
+		{"from the portal's", at, me, hand, then(frame)},
+		{"not twice", shown, me, hand, refused(BadCredentials)},
+		{"from one's own", at, as(inSession("ann", "browser")), from("browser"), then(start("next", "browser", ""))},
+		{"not from a frame's", shown, as(inSession("ann", "frame")), from("frame"), refused(BadCredentials)},
+		{"and no portal's from a frame's", shown, as(inSession("ann", "frame")), HandOver{User: ann, From: session("frame"), Session: session("next"), IssuedAt: now}, refused(BadCredentials)},
+		{"from what the operator opened, within its limits", lent, as(inSession("ann", "opened")), from("opened"), then(short)},
+		{"too late", at, me, func() HandOver { c := hand; c.IssuedAt = now.Add(-CodeValid); return c }(), refused(BadCredentials)},
+		{"4.6 the oldest of many ends", many, me, hand, then(ended("one", "replaced"), frame)},
+		{"4.6 signing out of the browser ends all", shown, as(inSession("ann", "browser")), EndSession{ann, session("browser")}, then(ended("browser", "signed_out"), ended("portal", "signed_out"), ended("frame", "signed_out"))},
+		{"4.6 and so does the frame", shown, as(inSession("ann", "frame")), EndSession{ann, session("frame")}, then(ended("browser", "signed_out"), ended("portal", "signed_out"), ended("frame", "signed_out"))},
+	})
+	s, _ := given(history(lent, of(ann, short))...).state(events.OfUser(ann)).(User).Session(session("next"))
+	if s.OpenedBy == "" || s.Account != root || s.Method != events.MethodOperator {
+		t.Errorf("SPEC 7.6: it is the operator's like the one it came from: %+v", s)
+	}
+}
+
 func TestOpenSession(t *testing.T) { // SPEC 7.6
 	ann := user("ann")
 	at := history(opened(root), opened(other), openedIn(sub, root), member("ann", is(Owner)), memberOf(other, "ann", is(Owner)), registered("ann"),

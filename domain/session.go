@@ -50,12 +50,9 @@ func (c EndSession) Decide(w *World, is Issued) error {
 	if !ok {
 		return nil
 	}
-	first := s.ID
-	if !s.From.IsZero() {
-		first = s.From
-	}
+	first := u.firstOf(s)
 	for _, one := range slices.Backward(u.allSessions()) {
-		if one.ID == s.ID || one.ID == first || one.From == first {
+		if u.firstOf(one) == first {
 			w.record(events.OfUser(c.User), events.SessionEnded{Session: one.ID, Because: "signed_out"})
 		}
 	}

@@ -67,6 +67,7 @@ type Access struct {
 	refusing  Pace      // sign-ins
 	resets    Pace
 	portals   []string // the origins that sign-ins may be handed over to
+	frames    bool     // portals show the page in a frame
 
 	mu      sync.Mutex
 	refused map[events.AnyID]int   // attempts refused unwritten, by subject
@@ -298,7 +299,8 @@ func (a *Access) throttled(ctx context.Context, call handlers.Call, cmd domain.R
 
 // SignOut ends the session that asks.
 func (a *Access) SignOut(ctx context.Context, call handlers.Call) (handlers.Result, error) {
-	return a.app.Do(ctx, call, domain.EndSession{User: call.Actor.User(), Session: call.Actor.Session})
+	me := call.For()
+	return a.app.Do(ctx, call, domain.EndSession{User: me.User(), Session: me.Session})
 }
 
 // NewUser makes what a user needs before the first fact about them: an id, a data key and the hash of their

@@ -24,6 +24,7 @@ const (
 	purposeDevice    = "device"
 	purposeSMS       = "sms"
 	purposeHandOver  = "handover"
+	purposeFrame     = "frame"
 )
 
 const sealVersion = 1

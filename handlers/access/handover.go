@@ -166,7 +166,13 @@ func (a *Access) Exchange(ctx context.Context, call handlers.Call, code, to, ver
 	if cmd.Portal == "" || to != "" && !hashed(sums[:32], to) || none != (verifier == "") || !none && !hashed(sums[64:], verifier) {
 		return SignedIn{}, domain.ErrHandOver()
 	}
-	// The session that asks has to be alive by every rule, that of idle sessions included.
+	call.Behalf = &events.Actor{Type: events.ByUser, ID: cmd.User.String(), Session: cmd.From}
+	return a.handOver(ctx, call, cmd)
+}
+
+// handOver starts the session that a code leads to. The one that it comes from has to be alive by every rule, that of
+// idle sessions included.
+func (a *Access) handOver(ctx context.Context, call handlers.Call, cmd domain.HandOver) (SignedIn, error) {
 	u, _, err := a.app.User(ctx, cmd.User)
 	if err != nil {
 		return SignedIn{}, err
@@ -183,7 +189,7 @@ func (a *Access) Exchange(ctx context.Context, call handlers.Call, code, to, ver
 		return SignedIn{}, err
 	}
 	cmd.TokenHash = hash
-	call.Key, call.Behalf = "", &events.Actor{Type: events.ByUser, ID: cmd.User.String(), Session: cmd.From}
+	call.Key = ""
 	r, err := a.app.Do(ctx, call, cmd)
 	if err != nil {
 		return SignedIn{}, err

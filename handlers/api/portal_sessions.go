@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"roster/domain"
 	"roster/events"
@@ -17,6 +19,9 @@ func (s *server) portalSessionRoutes() {
 	add(s, operation{id: "ExchangeCode", method: http.MethodPost, path: "/v1/sessions/exchange", tag: "sessions", summary: "Take over a sign-in",
 		description: "For the code with which a person was sent back from /sign-in?return_to=…&state=…&code_challenge=…, within a minute and once, a session of the portal's own. It ends with the one that the person signed in with, and ending it (DELETE /v1/sessions/current) ends that one. An Idempotency-Key has no effect.",
 		status:      http.StatusCreated, senior: operatorOnly, codes: []domain.Code{domain.BadCredentials}}, exchange)
+	add(s, operation{id: "OpenFrame", method: http.MethodPost, path: "/v1/sessions/frame", tag: "sessions", summary: "Show the page in the portal's frame",
+		description: "For the portal's back end, with the session that it holds: an address for the src of a frame, which opens the page signed in as that person, once and within a minute. The frame's session ends with the one that asks, and has its limits. An Idempotency-Key has no effect.",
+		status:      http.StatusCreated, codes: []domain.Code{domain.NotAvailable, domain.NotPermitted}}, openFrame)
 	add(s, operation{id: "OpenSession", method: http.MethodPost, path: "/v1/operator/sessions", tag: "operator", summary: "Open a session for a user",
 		description: "For support. What is done in it is noted as the operator's on the user's behalf; the user sees it among their devices and can end it. It changes no password, factor, address or key of theirs. The token is shown this once.",
 		status:      http.StatusCreated, command: true, senior: operatorOnly, codes: []domain.Code{domain.NotFound, domain.SecretAlreadyShown}}, openSession)
@@ -185,4 +190,37 @@ func openSession(ctx context.Context, r *request, in *openSessionInput) (*Reply[
 	}
 	r.w.Header().Set("Roster-Command", opened.Result.Command.String())
 	return r.started(opened)
+}
+
+type openFrameInput struct {
+	Body struct {
+		Path string `json:"path,omitempty" doc:"The page to open, such as /accounts/{account}/users; the start page where it is left out" example:"/me"`
+	}
+}
+
+type frameBody struct {
+	URL       string      `json:"url" format:"uri" doc:"The frame's src"`
+	ExpiresAt events.Time `json:"expires_at" format:"date-time" doc:"Until when it opens"`
+}
+
+// maxFramePath bounds the path of the page that a frame opens.
+const maxFramePath = 1024
+
+func openFrame(_ context.Context, r *request, in *openFrameInput) (*Reply[frameBody], error) {
+	if _, err := r.self(); err != nil {
+		return nil, err
+	}
+	to := in.Body.Path
+	if to != "" && (to[0] != '/' || strings.HasPrefix(to, "//") || len(to) > maxFramePath) {
+		return nil, invalid("body.path", "want the path of a page, such as /accounts/{account}/users")
+	}
+	code, until, err := r.Access.FrameCode(r.principal)
+	if err != nil {
+		return nil, err
+	}
+	q := url.Values{"code": {code}}
+	if to != "" {
+		q.Set("to", to)
+	}
+	return reply(frameBody{URL: r.PublicURL + "/embed?" + q.Encode(), ExpiresAt: until})
 }

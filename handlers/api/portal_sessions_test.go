@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"roster/events"
+	"roster/handlers"
 	"roster/handlers/access"
 	"roster/infra/token"
 )
@@ -313,4 +314,69 @@ func TestOperatorOpensSession(t *testing.T) {
 	w.do("POST", "/v1/operator/users/"+ann.id+"/lock", w.operator, body{"force": true}).is(200)
 	open(body{"user": ann.id}).refused(403, "not_permitted")
 	w.do("GET", "/v1/me", token, nil).refused(401, "sign_in_required")
+}
+
+// SPEC 7.2, 7.6: an address that opens the page in the portal's frame, as whoever the portal's session is of.
+func TestOpenFrame(t *testing.T) {
+	w := newBareWorld(t)
+	account, ann := w.open("Acme")
+	bob := w.member(account, ann, "viewer")
+	ask := func(token string, b body) *response { return w.do("POST", "/v1/sessions/frame", token, b) }
+	ask(bob.token, body{}).refused(404, "not_available") // no portal shows it
+	w.config.Access.UseFrames()
+	code := func(r *response) string {
+		u, err := url.Parse(r.is(201).text("url"))
+		if err != nil || u.Scheme+"://"+u.Host+u.Path != "http://portal.example/embed" {
+			t.Fatalf("SPEC 7.2: %s, %v", r.body, err)
+		}
+		return u.Query().Get("code")
+	}
+	opens := func(code string) (access.Principal, error) {
+		in, err := w.config.Access.OpenFrame(t.Context(), handlers.Call{}, code, access.Principal{})
+		if err != nil {
+			return access.Principal{}, err
+		}
+		p, err := w.config.Access.Authenticate(t.Context(), in.Token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p, nil
+	}
+	one := code(ask(bob.token, body{"path": "/me?x=1"}))
+	p, err := opens(one)
+	if err != nil || p.Actor.ID != bob.id || p.Opener != nil {
+		t.Errorf("SPEC 7.6: %+v, %v", p, err)
+	}
+	if _, err := opens(one); err == nil {
+		t.Error("SPEC 7.6: twice")
+	}
+	// A frame that is signed in from the same session stays as it is, and the code is not spent.
+	again := code(ask(bob.token, body{}))
+	if in, err := w.config.Access.OpenFrame(t.Context(), handlers.Call{}, again, p); err != nil || in.Token != "" {
+		t.Errorf("SPEC 7.6: %+v, %v", in, err)
+	}
+	if _, err := opens(again); err != nil {
+		t.Error(err)
+	}
+	late := code(ask(bob.token, body{}))
+	w.clock.pass(2 * time.Minute)
+	if _, err := opens(late); err == nil {
+		t.Error("SPEC 7.6: after two minutes")
+	}
+
+	opened := w.do("POST", "/v1/operator/sessions", w.operator, body{"user": bob.id, "account": account}).is(201).text("token")
+	p, err = opens(code(ask(opened, body{})))
+	if err != nil || p.Opener == nil {
+		t.Errorf("SPEC 7.6: what the operator has opened stays the operator's: %+v, %v", p, err)
+	}
+	last := code(ask(opened, body{}))
+	w.do("DELETE", "/v1/sessions/current", opened, nil).is(200)
+	if _, err := opens(last); err == nil {
+		t.Error("SPEC 7.6: from a session that has ended")
+	}
+	for _, path := range []string{"//evil.example", "https://evil.example", "me"} {
+		ask(bob.token, body{"path": path}).refused(422, "invalid")
+	}
+	ask(w.operator, body{}).refused(403, "not_permitted")
+	ask("", body{}).refused(401, "sign_in_required")
 }
