@@ -64,8 +64,8 @@ func readAssets(c Config) (assets, error) {
 	return all, nil
 }
 
-// theme is the accent colour of the portal, where one was chosen; the words upon it are black or white, whichever can be
-// read better.
+// theme is the accent colour of the portal, where one was chosen: as it is where it fills, with words upon it in black or
+// white, whichever can be read better; and where it is words itself, so much darker or lighter that they can be read.
 func (c Config) theme() []byte {
 	if c.Accent == "" {
 		return []byte("/* the portal has chosen no colour of its own */\n")
@@ -74,7 +74,8 @@ func (c Config) theme() []byte {
 	if luminance(c.Accent) > 0.179 { // where black and white are equally far (WCAG 2.2, relative luminance)
 		ink = "#000"
 	}
-	return fmt.Appendf(nil, ":root{--brand:%s;--brand-ink:%s}\n", c.Accent, ink)
+	return fmt.Appendf(nil, ":root{--brand:%s;--brand-ink:%s;--brand-text:%s;--brand-dark:%s}\n", c.Accent, ink,
+		readable(c.Accent, "#eef3fb", 0), readable(c.Accent, "#1d2b40", 255))
 }
 
 // href is the address of an asset, so that it may be kept for good.

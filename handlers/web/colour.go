@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"regexp"
 	"strconv"
@@ -32,4 +33,24 @@ func luminance(colour string) float64 {
 		sum += weight * v
 	}
 	return sum
+}
+
+// legible is the contrast that words need (WCAG 2.2, 1.4.3), and a little more.
+const legible = 4.8
+
+// readable is a colour brought so near to black (0) or white (255) that words of it can be read on a page.
+func readable(colour, on string, end int) string {
+	behind := luminance(on)
+	for part := 0; part < 100; part += 4 {
+		mixed := "#"
+		for i := range 3 {
+			n, _ := strconv.ParseUint(colour[1+2*i:3+2*i], 16, 8) // checked when the settings were read
+			mixed += fmt.Sprintf("%02x", int(n)+(end-int(n))*part/100)
+		}
+		light := luminance(mixed)
+		if (max(light, behind)+0.05)/(min(light, behind)+0.05) >= legible {
+			return mixed
+		}
+	}
+	return fmt.Sprintf("#%02x%02x%02x", end, end, end)
 }

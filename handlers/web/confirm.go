@@ -31,9 +31,10 @@ func (s *site) confirmPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	look, err := s.Access.LookAtEmailChange(r.Context(), s.call(r, events.Actor{}), l)
 	if err != nil {
-		return s.deadConfirmation(w, r, err)
+		return s.deadConfirmation(w, r, l, err)
 	}
-	return s.show(w, r, http.StatusOK, "confirm", "Confirm your new address", person{}, confirmBody{look, "/confirm/" + url.PathEscape(r.PathValue("token"))})
+	p := s.open(w, r, person{}, s.localeOf(r.Context(), l.User))
+	return p.door(http.StatusOK, p.T("confirm.title"), confirmView(p, confirmBody{look, "/confirm/" + url.PathEscape(r.PathValue("token"))}))
 }
 
 func (s *site) confirm(w http.ResponseWriter, r *http.Request) error {
@@ -42,15 +43,16 @@ func (s *site) confirm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if _, err := s.Access.ConfirmEmail(r.Context(), s.call(r, events.Actor{}), l); err != nil {
-		return s.deadConfirmation(w, r, err)
+		return s.deadConfirmation(w, r, l, err)
 	}
-	return s.show(w, r, http.StatusOK, "message", "Your new address is confirmed", person{}, message{
-		Lead: "From now on you sign in with it. Where you are signed in you stay so.", Back: "/", Label: "Go on"})
+	p := s.open(w, r, person{}, s.localeOf(r.Context(), l.User))
+	return p.say(http.StatusOK, p.T("confirm.done_title"), message{Lead: p.T("confirm.done"), Back: "/", Label: p.T("signin.go_on")})
 }
 
-func (s *site) deadConfirmation(w http.ResponseWriter, r *http.Request, err error) error {
+func (s *site) deadConfirmation(w http.ResponseWriter, r *http.Request, l access.EmailLink, err error) error {
 	if codeOf(err) == "" || statusOf(codeOf(err)) != http.StatusGone {
 		return err
 	}
-	return s.show(w, r, http.StatusGone, "message", "This link no longer works", person{}, deadMessage(err, "/", "To the start page"))
+	p := s.open(w, r, person{}, s.localeOf(r.Context(), l.User))
+	return p.deadLink(err, "/", p.T("refused.back"))
 }

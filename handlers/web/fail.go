@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -22,73 +21,63 @@ func codeOf(err error) domain.Code {
 	return ""
 }
 
-// message is a page that only says something.
-type message struct {
-	Lead   string
-	Follow string
-	Back   string // a page of ours to go on from
-	Label  string // what the way back is called
-}
-
 // fail answers a request that could not be done with a page that says why.
 func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
-	status, title, m := s.explain(w, r, err)
+	p := s.open(w, r, person{}) // who is signed in is not asked again: what answers that may be what is broken
+	status, title, m := p.explain(err)
 	if status == http.StatusInternalServerError {
 		s.Logger.ErrorContext(r.Context(), "a page failed", "pattern", r.Pattern, "method", r.Method, "err", err)
 	}
-	// Who is signed in is not asked again: what answers that may be what is broken.
-	if err := s.show(w, r, status, "message", title, person{}, m); err != nil {
+	if err := p.say(status, title, m); err != nil {
 		s.Logger.ErrorContext(r.Context(), "the error page failed", "pattern", r.Pattern, "err", err)
 		http.Error(w, "internal error", http.StatusInternalServerError)
 	}
 }
 
-func (s *site) explain(w http.ResponseWriter, r *http.Request, err error) (status int, title string, m message) {
-	m = message{Back: "/", Label: "To the start page"}
+func (p *page) explain(err error) (status int, title string, m message) {
+	m = message{Back: "/", Label: p.T("refused.back")}
+	nothing := p.T("fail.nothing")
 	var refusal *domain.Error
 	switch {
 	case errors.Is(err, errNoPage):
-		m.Lead = "There is no page at this address."
-		return http.StatusNotFound, "Page not found", m
+		m.Lead = p.T("fail.no_page")
+		return http.StatusNotFound, p.T("fail.no_page_title"), m
 	case errors.Is(err, errNoLink), codeOf(err) == domain.NotFound:
-		m.Lead = "This link leads nowhere."
-		m.Follow = "Check that it has been copied whole, from its beginning to its end: some mail programs break long links in two."
-		return http.StatusNotFound, "Link not found", m
+		m.Lead, m.Follow = p.T("fail.no_link"), p.T("fail.no_link_hint")
+		return http.StatusNotFound, p.T("fail.no_link_title"), m
 	case errors.Is(err, errMethod):
-		m.Lead = "This page cannot be used in this way."
-		return http.StatusMethodNotAllowed, "Not allowed here", m
+		m.Lead = p.T("fail.method")
+		return http.StatusMethodNotAllowed, p.T("fail.method_title"), m
 	case errors.Is(err, errForeign):
-		m.Lead = "The form was sent from another site, so nothing was done."
-		return http.StatusForbidden, "Nothing was done", m
+		m.Lead = p.T("fail.foreign")
+		return http.StatusForbidden, nothing, m
 	case errors.Is(err, errStale):
-		m.Lead = "The form was out of date, so nothing was done."
-		m.Follow = "Open the page again and send it once more. Cookies have to be allowed for this site."
-		m.Back, m.Label = pageOf(r), "Open the page again"
-		return http.StatusForbidden, "Nothing was done", m
+		m = message{p.T("fail.stale"), p.T("fail.stale_hint"), pageOf(p.r), p.T("fail.again")}
+		return http.StatusForbidden, nothing, m
 	case errors.Is(err, errFormType):
-		m.Lead = "This page takes forms only."
-		return http.StatusUnsupportedMediaType, "Nothing was done", m
+		m.Lead = p.T("fail.form_type")
+		return http.StatusUnsupportedMediaType, nothing, m
 	case errors.Is(err, errTooLarge):
-		m.Lead = "The form holds more than this page takes."
-		return http.StatusRequestEntityTooLarge, "Nothing was done", m
+		m.Lead = p.T("fail.too_large")
+		return http.StatusRequestEntityTooLarge, nothing, m
 	case errors.Is(err, errBadForm):
-		m.Lead = "The form cannot be read."
-		return http.StatusBadRequest, "Nothing was done", m
+		m.Lead = p.T("fail.bad_form")
+		return http.StatusBadRequest, nothing, m
 	case errors.As(err, &refusal):
-		m.Lead = sentence(refusal.Detail) + "."
+		m.Lead = p.Because(refusal)
 		if refusal.Retry > 0 {
-			m.Follow = "Try again " + inMinutes(refusal.Retry) + "."
-			w.Header().Set("Retry-After", strconv.Itoa(refusal.Retry))
+			m.Follow = p.T("fail.try_again", p.Minutes(refusal.Retry))
+			p.w.Header().Set("Retry-After", strconv.Itoa(refusal.Retry))
 		}
-		return statusOf(refusal.Code), "That did not work", m
+		return statusOf(refusal.Code), p.T("refused.title"), m
 	case errors.Is(err, handlers.ErrUnavailable), errors.Is(err, handlers.ErrUnknownOutcome),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		w.Header().Set("Retry-After", "5")
-		m.Lead = "The service cannot be reached right now. Try again in a moment."
-		return http.StatusServiceUnavailable, "Not available right now", m
+		p.w.Header().Set("Retry-After", "5")
+		m.Lead = p.T("fail.away")
+		return http.StatusServiceUnavailable, p.T("fail.away_title"), m
 	}
-	m.Lead = "Something went wrong on our side. It has been noted."
-	return http.StatusInternalServerError, "Something went wrong", m
+	m.Lead = p.T("fail.fault")
+	return http.StatusInternalServerError, p.T("fail.fault_title"), m
 }
 
 // pageOf is the page that a form stands on.
@@ -132,14 +121,4 @@ func statusOf(code domain.Code) int {
 		return http.StatusPreconditionFailed
 	}
 	return http.StatusConflict // what the state of things forbids
-}
-
-// inMinutes says in how long, rounded up.
-func inMinutes(seconds int) string {
-	switch minutes := (seconds + 59) / 60; {
-	case minutes <= 1:
-		return "in a minute"
-	default:
-		return fmt.Sprintf("in %d minutes", minutes)
-	}
 }

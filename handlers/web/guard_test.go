@@ -228,7 +228,7 @@ func TestStylesheet(t *testing.T) {
 	b := w.browser()
 	_, rest, _ := strings.Cut(b.get("/").body, `rel="stylesheet" href="`)
 	path, _, _ := strings.Cut(rest, `"`)
-	a := b.get(path).want(http.StatusOK, "prefers-color-scheme")
+	a := b.get(path).want(http.StatusOK, "light-dark(")
 	if !strings.HasPrefix(path, "/assets/roster.css?v=") || a.header.Get("Content-Type") != "text/css; charset=utf-8" || !strings.Contains(a.header.Get("Cache-Control"), "immutable") {
 		t.Errorf("%s: %v", path, a.header)
 	}

@@ -206,8 +206,9 @@ func (w *world) last() uint64 {
 
 // browser is somebody's browser: it keeps cookies, and does not follow redirects by itself.
 type browser struct {
-	w      *world
-	client *http.Client
+	w        *world
+	client   *http.Client
+	language string // what it asks for
 }
 
 func (w *world) browser() *browser {
@@ -218,7 +219,7 @@ func (w *world) browser() *browser {
 	}
 	transport := &http.Transport{}
 	w.t.Cleanup(transport.CloseIdleConnections)
-	return &browser{w, &http.Client{Jar: jar, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &browser{w: w, client: &http.Client{Jar: jar, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
 // answer is a page as it came.
@@ -258,6 +259,9 @@ func (b *browser) request(ctx context.Context, method, path string, body io.Read
 	r, err := http.NewRequestWithContext(ctx, method, b.w.server.URL+path, body)
 	if err != nil {
 		b.w.t.Fatal(err)
+	}
+	if b.language != "" {
+		r.Header.Set("Accept-Language", b.language)
 	}
 	return r
 }

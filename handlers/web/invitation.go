@@ -6,14 +6,28 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/a-h/templ"
+
 	"roster/domain"
 	"roster/events"
 	"roster/handlers/enroll"
 )
 
+// guestView is what whoever holds a link may know.
+type guestView struct{ enroll.View }
+
+// names are those of all accounts that the invitation is for.
+func (v guestView) names() []string {
+	var list []string
+	for _, a := range v.Accounts {
+		list = append(list, a.Name)
+	}
+	return list
+}
+
 // invitationBody is what an invitation's page shows.
 type invitationBody struct {
-	enroll.View
+	guestView
 	Path  string // of the page, which forms build upon
 	Guest guest
 	Form  form
@@ -31,7 +45,7 @@ const (
 
 // deadBody is what the page of a link says that no longer works.
 type deadBody struct {
-	enroll.View
+	guestView
 	Code  domain.Code
 	Lead  string
 	Path  string // of the page
@@ -57,8 +71,33 @@ func (f form) Field(name, label, kind, complete, hint string) field {
 	return field{Name: name, Label: label, Type: kind, Complete: complete, Hint: hint, Value: f.Values[name], Wrong: f.Wrong[name]}
 }
 
+// attributes are those of a field that depend on what it is for.
+func (f field) attributes() templ.OrderedAttributes {
+	var list templ.OrderedAttributes
+	add := func(name, value string) { list = append(list, templ.KeyValue[string, any]{Key: name, Value: value}) }
+	if f.Type != "password" {
+		add("value", f.Value)
+	}
+	if f.Type == "email" {
+		add("spellcheck", "false")
+		add("autocapitalize", "none")
+	}
+	var by []string
+	if f.Hint != "" {
+		by = append(by, f.Name+"-hint")
+	}
+	if len(f.Wrong) > 0 {
+		add("aria-invalid", "true")
+		by = append(by, f.Name+"-errors")
+	}
+	if by != nil {
+		add("aria-describedby", strings.Join(by, " "))
+	}
+	return list
+}
+
 // wrongFields are a refusal's messages by field: the last part of each location.
-func wrongFields(err error) map[string][]string {
+func (p *page) wrongFields(err error) map[string][]string {
 	var refusal *domain.Error
 	wrong := map[string][]string{}
 	if !errors.As(err, &refusal) {
@@ -70,7 +109,7 @@ func wrongFields(err error) map[string][]string {
 		if _, rule, ok := strings.Cut(message, ": "); ok && name == "password" {
 			message = rule // "length: at least 10 characters"
 		}
-		wrong[name] = append(wrong[name], sentence(message))
+		wrong[name] = append(wrong[name], p.Said(message))
 	}
 	return wrong
 }
@@ -85,16 +124,21 @@ func (s *site) invitation(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.showInvitation(w, r, http.StatusOK, l, who, form{})
+	return s.showInvitation(w, r, http.StatusOK, l, who, form{}, nil)
 }
 
 // showInvitation shows the page of a link: with its forms while it works, and why not when it does not.
-func (s *site) showInvitation(w http.ResponseWriter, r *http.Request, status int, l enroll.Link, who person, f form) error {
+func (s *site) showInvitation(w http.ResponseWriter, r *http.Request, status int, l enroll.Link, who person, f form, wrong error) error {
 	v, err := s.enroll.Look(r.Context(), s.by(r, who), l)
 	if err != nil {
 		return s.showDead(w, r, v, who, err)
 	}
-	body := invitationBody{View: v, Path: "/invitations/" + url.PathEscape(r.PathValue("token")), Guest: newcomer, Form: f}
+	p, err := s.invited(w, r, v, who)
+	if err != nil {
+		return err
+	}
+	f.Wrong = p.wrongFields(wrong)
+	body := invitationBody{guestView: guestView{v}, Path: "/invitations/" + url.PathEscape(r.PathValue("token")), Guest: newcomer, Form: f}
 	switch {
 	case who.SignedIn() && who.User.ID == v.Holder:
 		body.Guest = holder
@@ -106,7 +150,45 @@ func (s *site) showInvitation(w http.ResponseWriter, r *http.Request, status int
 	if f.Values == nil {
 		body.Form.Values = map[string]string{"first_name": v.FirstName, "last_name": v.LastName}
 	}
-	return s.show(w, r, status, "invitation", "Invitation to "+text(v.AccountName), who, body)
+	return p.door(status, p.T("joining.title_to", text(v.AccountName)), welcomeView(p, body))
+}
+
+// invited is a page about an invitation, in the words of the portal profile that its account has.
+func (s *site) invited(w http.ResponseWriter, r *http.Request, v enroll.View, who person) (*page, error) {
+	p := s.open(w, r, who)
+	return p, s.App.Ask(r.Context(), s.by(r, who), domain.AskProfile(v.AccountID, &p.Profile))
+}
+
+// Means says what one of the four roles may do that everybody knows.
+func (p *page) Means(role string) string {
+	if key := "role." + role; p.Profile != nil && p.Profile.Name == "standard" && p.has(key) {
+		return p.T(key)
+	}
+	return ""
+}
+
+// RoleLabels are the names of several roles.
+func (p *page) RoleLabels(roles []string) []string {
+	var list []string
+	for _, r := range roles {
+		list = append(list, p.RoleLabel(r))
+	}
+	return list
+}
+
+// whom is whom to ask about an invitation.
+func (p *page) whom(v guestView) templ.Component {
+	switch {
+	case v.ByOperator:
+		return rich(p.T("joining.whoever_runs"), bdi(p.site.PortalName))
+	case v.InviterName != "" && v.InviterEmail != "":
+		return rich("%s (%s)", strong(v.InviterName), bdi(v.InviterEmail))
+	case v.InviterName != "":
+		return strong(v.InviterName)
+	case v.InviterEmail != "":
+		return bdi(v.InviterEmail)
+	}
+	return rich(p.T("joining.an_administrator"), bdi(v.AccountName))
 }
 
 // showDead says why a link no longer works and whom to ask; anything else is an error as everywhere.
@@ -115,12 +197,14 @@ func (s *site) showDead(w http.ResponseWriter, r *http.Request, v enroll.View, w
 	if !errors.As(err, &refusal) || statusOf(refusal.Code) != http.StatusGone || v.AccountID.IsZero() {
 		return err
 	}
-	return s.showDeadLink(w, r, http.StatusGone, deadBody{View: v, Code: refusal.Code, Lead: sentence(refusal.Detail)}, who)
+	return s.showDeadLink(w, r, http.StatusGone, deadBody{guestView: guestView{v}, Code: refusal.Code}, who, refusal)
 }
 
-func (s *site) showDeadLink(w http.ResponseWriter, r *http.Request, status int, body deadBody, who person) error {
+func (s *site) showDeadLink(w http.ResponseWriter, r *http.Request, status int, body deadBody, who person, why *domain.Error) error {
+	p := s.open(w, r, who)
+	body.Lead = p.Because(why)
 	body.Path = "/invitations/" + url.PathEscape(r.PathValue("token"))
-	return s.show(w, r, status, "dead", "This link no longer works", who, body)
+	return p.door(status, p.T("link.dead"), deadView(p, body))
 }
 
 func (s *site) accept(w http.ResponseWriter, r *http.Request) error {
@@ -142,7 +226,11 @@ func (s *site) accept(w http.ResponseWriter, r *http.Request) error {
 	if codeOf(err) != domain.InvitationUsed {
 		return err // it has just been used
 	}
-	return s.show(w, r, http.StatusOK, "accepted", "Welcome to "+text(v.AccountName), who, v)
+	p, err := s.invited(w, r, v, who)
+	if err != nil {
+		return err
+	}
+	return p.door(http.StatusOK, p.T("joining.welcome", text(v.AccountName)), acceptedView(p, guestView{v}))
 }
 
 // notAccepted shows the page again where it can be tried again.
@@ -150,8 +238,7 @@ func (s *site) notAccepted(w http.ResponseWriter, r *http.Request, l enroll.Link
 	switch code := codeOf(err); code {
 	case domain.Invalid, domain.PasswordRules, domain.SignInRequired, domain.WrongRecipient,
 		domain.InvitationExpired, domain.InvitationRevoked, domain.InvitationReplaced, domain.InvitationUsed:
-		f := form{Values: map[string]string{"first_name": n.First, "last_name": n.Last}, Wrong: wrongFields(err)}
-		return s.showInvitation(w, r, statusOf(code), l, who, f)
+		return s.showInvitation(w, r, statusOf(code), l, who, form{Values: map[string]string{"first_name": n.First, "last_name": n.Last}}, err)
 	}
 	return err
 }
@@ -170,12 +257,13 @@ func (s *site) decline(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if who.SignedIn() && who.User.ID != v.Holder {
-		return s.showInvitation(w, r, http.StatusForbidden, l, who, form{})
+		return s.showInvitation(w, r, http.StatusForbidden, l, who, form{}, nil)
 	}
 	if _, err := s.enroll.Decline(r.Context(), s.by(r, who), l); err != nil {
 		return s.showDead(w, r, v, who, err)
 	}
-	return s.show(w, r, http.StatusOK, "declined", "Invitation declined", who, v)
+	p := s.open(w, r, who)
+	return p.door(http.StatusOK, p.T("joining.declined"), declinedView(p, guestView{v}))
 }
 
 // ask asks for a new link in place of a dead one.
@@ -202,7 +290,7 @@ func (s *site) ask(w http.ResponseWriter, r *http.Request) error {
 	case !errors.As(dead, &why):
 		return dead
 	}
-	return s.showDeadLink(w, r, http.StatusOK, deadBody{View: v, Code: why.Code, Lead: sentence(why.Detail), Asked: true}, who)
+	return s.showDeadLink(w, r, http.StatusOK, deadBody{guestView: guestView{v}, Code: why.Code, Asked: true}, who, why)
 }
 
 // backToInvitation leads whoever reloads the answer to a form back to the page.

@@ -4,7 +4,6 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"path"
 	"strings"
@@ -52,7 +51,12 @@ func readCatalogue() (catalogue, error) {
 				c.tags = append(c.tags, tag)
 			}
 		}
-		maps.Copy(c.texts[name], texts)
+		for key, text := range texts {
+			if _, twice := c.texts[name][key]; twice {
+				return c, fmt.Errorf("messages %s: %s is there twice", f.Name(), key)
+			}
+			c.texts[name][key] = text
+		}
 	}
 	c.matcher, c.fallback = language.NewMatcher(c.tags), c.texts["en"]
 	return c, nil

@@ -97,7 +97,7 @@ func (s *site) operatorSignInPage(w http.ResponseWriter, r *http.Request) error 
 	case codeOf(err) == "":
 		return err
 	}
-	return s.operatorPage(w, r).door(http.StatusOK, operatorDoor{Next: next})
+	return s.operatorPage(w, r).operatorDoor(http.StatusOK, operatorDoor{Next: next})
 }
 
 func (s *site) operatorSignIn(w http.ResponseWriter, r *http.Request) error {
@@ -118,13 +118,12 @@ func (s *site) operatorSignIn(w http.ResponseWriter, r *http.Request) error {
 		v.Wrong = p.N("operator.too_many", (max(refusal.Retry, 1)+59)/60)
 		w.Header().Set("Retry-After", strconv.Itoa(max(refusal.Retry, 1)))
 	}
-	return p.door(statusOf(refusal.Code), v)
+	return p.operatorDoor(statusOf(refusal.Code), v)
 }
 
-// door shows the sign-in.
-func (p *page) door(status int, v operatorDoor) error {
-	p.Title = p.T("operator.sign_in")
-	return p.write(status, operatorDoorView(p, v))
+// operatorDoor shows the sign-in.
+func (p *page) operatorDoor(status int, v operatorDoor) error {
+	return p.door(status, p.T("operator.sign_in"), operatorDoorView(p, v))
 }
 
 func (s *site) operatorSignOut(w http.ResponseWriter, r *http.Request) error {

@@ -1,10 +1,8 @@
 package web
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"roster/domain"
 	"roster/events"
@@ -15,12 +13,16 @@ import (
 type resetBody struct {
 	access.Reset
 	Path string
-	Hint string
 	Form form
 }
 
+// addressBody is what a page shows that asks for an address, to send a link there.
+type addressBody struct{ Title, About, Path, Back string }
+
 func (s *site) forgottenPage(w http.ResponseWriter, r *http.Request) error {
-	return s.show(w, r, http.StatusOK, "forgotten", "Forgotten password", person{}, form{})
+	p := s.open(w, r, person{})
+	v := addressBody{p.T("signin.forgotten"), p.T("reset.ask"), "/forgotten", p.T("signin.back")}
+	return p.door(http.StatusOK, v.Title, addressView(p, v))
 }
 
 // forgotten says the same whether or not anybody has the address.
@@ -28,10 +30,8 @@ func (s *site) forgotten(w http.ResponseWriter, r *http.Request) error {
 	if err := s.Access.RequestReset(r.Context(), s.call(r, events.Actor{}), r.PostForm.Get("email")); err != nil {
 		return err
 	}
-	return s.show(w, r, http.StatusOK, "message", "Look into your mail", person{}, message{
-		Lead:   "If there is a user with this address, a link has been sent there. It works for an hour.",
-		Follow: "If no mail comes, look whether it was taken for spam, and whether the address is the one that you sign in with.",
-		Back:   "/sign-in", Label: "Sign in"})
+	p := s.open(w, r, person{})
+	return p.say(http.StatusOK, p.T("link.sent_title"), message{p.T("reset.sent"), p.T("reset.sent_hint"), "/sign-in", p.T("signin.title")})
 }
 
 // resetLink reads the token of the path.
@@ -48,35 +48,36 @@ func (s *site) resetPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.showReset(w, r, http.StatusOK, l, form{})
+	return s.showReset(w, r, http.StatusOK, l, nil)
 }
 
-func (s *site) showReset(w http.ResponseWriter, r *http.Request, status int, l access.ResetLink, f form) error {
+func (s *site) showReset(w http.ResponseWriter, r *http.Request, status int, l access.ResetLink, wrong error) error {
+	p := s.open(w, r, person{}, s.localeOf(r.Context(), l.User))
 	look, err := s.Access.LookAtReset(r.Context(), s.call(r, events.Actor{}), l)
 	if code := codeOf(err); err != nil && statusOf(code) == http.StatusGone {
-		return s.show(w, r, http.StatusGone, "message", "This link no longer works", person{}, deadMessage(err, "/forgotten", "Ask for another link"))
+		return p.deadLink(err, "/forgotten", p.T("link.another"))
 	}
 	if err != nil {
 		return err
 	}
-	return s.show(w, r, status, "reset", "Choose a new password", person{},
-		resetBody{Reset: look, Path: "/reset/" + url.PathEscape(r.PathValue("token")), Hint: hint(look.Rules), Form: f})
+	v := resetBody{Reset: look, Path: "/reset/" + url.PathEscape(r.PathValue("token")), Form: form{Wrong: p.wrongFields(wrong)}}
+	return p.door(status, p.T("reset.title"), resetView(p, v))
 }
 
-// deadMessage says why a link no longer works, and where to go on.
-func deadMessage(err error, back, label string) message {
-	m := message{Lead: "This link no longer works.", Back: back, Label: label}
+// deadLink says why a link no longer works, and where to go on.
+func (p *page) deadLink(err error, back, label string) error {
+	m := message{Lead: p.T("link.dead") + ".", Back: back, Label: label}
 	switch codeOf(err) {
 	case domain.InvitationReplaced:
-		m.Lead = "A newer link has been sent. Look for the newest mail: its link works."
+		m.Lead = p.T("link.replaced")
 	case domain.InvitationExpired:
-		m.Lead = "This link has expired."
+		m.Lead = p.T("link.expired")
 	case domain.InvitationUsed:
-		m.Lead = "This link has been used already, or is not needed any more."
+		m.Lead = p.T("link.used")
 	case domain.InvitationRevoked:
-		m.Lead = "This cannot be done any more: the address belongs to somebody by now, or the accounts do not let it in."
+		m.Lead = p.T("link.revoked")
 	}
-	return m
+	return p.say(http.StatusGone, p.T("link.dead"), m)
 }
 
 func (s *site) reset(w http.ResponseWriter, r *http.Request) error {
@@ -88,31 +89,10 @@ func (s *site) reset(w http.ResponseWriter, r *http.Request) error {
 	_, err = s.Access.ResetPassword(r.Context(), s.call(r, events.Actor{}), l, r.PostForm.Get("password"), &confirm)
 	switch code := codeOf(err); {
 	case err == nil:
-		return s.show(w, r, http.StatusOK, "message", "Your password is changed", person{}, message{
-			Lead: "You have been signed out on all devices. Sign in with the new password to go on.", Back: "/sign-in", Label: "Sign in"})
+		p := s.open(w, r, person{}, s.localeOf(r.Context(), l.User))
+		return p.say(http.StatusOK, p.T("reset.done_title"), message{Lead: p.T("reset.done"), Back: "/sign-in", Label: p.T("signin.title")})
 	case code == domain.Invalid, code == domain.PasswordRules, code != "" && statusOf(code) == http.StatusGone:
-		return s.showReset(w, r, statusOf(code), l, form{Wrong: wrongFields(err)})
+		return s.showReset(w, r, statusOf(code), l, err)
 	}
 	return err
-}
-
-// hint says what a password has to be like.
-func hint(rule events.PasswordRule) string {
-	var parts []string
-	for _, p := range []struct {
-		is   bool
-		what string
-	}{{rule.Lower, "a lower-case letter"}, {rule.Upper, "an upper-case letter"}, {rule.Digit, "a digit"}, {rule.Special, "a special character"}} {
-		if p.is {
-			parts = append(parts, p.what)
-		}
-	}
-	text := fmt.Sprintf("At least %d characters", rule.Length)
-	switch n := len(parts); {
-	case n == 1:
-		text += ", with " + parts[0]
-	case n > 1:
-		text += ", with " + strings.Join(parts[:n-1], ", ") + " and " + parts[n-1]
-	}
-	return text + "."
 }

@@ -22,22 +22,20 @@ func (s *site) setupPage(w http.ResponseWriter, r *http.Request) error {
 	if err := s.isSetup(r); err != nil {
 		return err
 	}
-	return s.showSetup(w, r, http.StatusOK, form{})
+	return s.showSetup(w, r, http.StatusOK, form{}, nil)
 }
 
-func (s *site) showSetup(w http.ResponseWriter, r *http.Request, status int, f form) error {
+func (s *site) showSetup(w http.ResponseWriter, r *http.Request, status int, f form, wrong error) error {
 	done, err := s.enroll.IsSetUp(r.Context())
 	if err != nil {
 		return err
 	}
+	p := s.open(w, r, person{})
 	if done {
-		return s.show(w, r, http.StatusGone, "message", "This link has been used", person{}, message{
-			Lead:   "The first account has been made already.",
-			Follow: "Its owner can sign in and invite others. If nobody can, whoever runs this service can open another account.",
-			Back:   "/sign-in", Label: "Sign in",
-		})
+		return p.say(http.StatusGone, p.T("setup.used_title"), message{p.T("setup.used"), p.T("setup.used_hint"), "/sign-in", p.T("signin.title")})
 	}
-	return s.show(w, r, status, "setup", "Set up the first account", person{}, setupBody{Path: "/setup/" + url.PathEscape(r.PathValue("token")), Form: f})
+	f.Wrong = p.wrongFields(wrong)
+	return p.door(status, p.T("setup.title"), setupView(p, setupBody{Path: "/setup/" + url.PathEscape(r.PathValue("token")), Form: f}))
 }
 
 func (s *site) setup(w http.ResponseWriter, r *http.Request) error {
@@ -51,13 +49,14 @@ func (s *site) setup(w http.ResponseWriter, r *http.Request) error {
 	_, err := s.enroll.SetUp(r.Context(), s.call(r, events.Actor{}), first)
 	switch code := codeOf(err); {
 	case err == nil:
-		return s.show(w, r, http.StatusOK, "set-up", "The first account is ready", person{}, setUpBody{first.AccountName, first.Email})
+		p := s.open(w, r, person{})
+		return p.door(http.StatusOK, p.T("setup.done"), setUpView(p, setUpBody{first.AccountName, first.Email}))
 	case code == domain.Invalid, code == domain.PasswordRules, code == domain.InvitationUsed:
-		f := form{Values: map[string]string{}, Wrong: wrongFields(err)}
+		f := form{Values: map[string]string{}}
 		for _, name := range []string{"name", "email", "first_name", "last_name"} {
 			f.Values[name] = p.Get(name)
 		}
-		return s.showSetup(w, r, statusOf(code), f)
+		return s.showSetup(w, r, statusOf(code), f, err)
 	}
 	return err
 }

@@ -24,14 +24,6 @@ const deviceCookie = "roster_device"
 // maxListed is how many accounts the start page lists.
 const maxListed = 100
 
-// signInForm is the sign-in form.
-type signInForm struct {
-	Email string
-	Next  string // where to go then
-	Fixed bool   // the address is known and not to be changed
-	Token string
-}
-
 // signInBody is what the sign-in page says beside its form.
 type signInBody struct {
 	Email  string
@@ -77,7 +69,8 @@ func (s *site) start(w http.ResponseWriter, r *http.Request) error {
 			body.Accounts, body.More = body.Accounts[:maxListed], n-maxListed
 		}
 	}
-	return s.show(w, r, http.StatusOK, "start", "Start", who, body)
+	p := s.open(w, r, who)
+	return p.door(http.StatusOK, p.T("start.title"), startView(p, body))
 }
 
 // home leads whoever is signed in to their account, or to the list of several.
@@ -128,9 +121,8 @@ func (s *site) signInPage(w http.ResponseWriter, r *http.Request) error {
 		query, err := url.ParseQuery(r.URL.RawQuery)
 		to, ok := s.Access.ReturnOf(query)
 		if err != nil || !ok {
-			return s.show(w, r, http.StatusBadRequest, "message", "This way leads nowhere", person{}, message{
-				Lead:   "The page that sent you here is none that this site sends people back to.",
-				Follow: "If you came here from a link in a mail or a message, it may want to lead you astray: close this page.", Back: "/", Label: "To the start page"})
+			p := s.open(w, r, person{})
+			return p.say(http.StatusBadRequest, p.T("signin.astray_title"), message{p.T("signin.astray"), p.T("signin.astray_hint"), "/", p.T("refused.back")})
 		}
 		if who.SignedIn() {
 			return s.handOver(w, who, to)
@@ -145,7 +137,15 @@ func (s *site) signInPage(w http.ResponseWriter, r *http.Request) error {
 	if body.SignUp, err = s.enroll.HasSignUp(r.Context()); err != nil {
 		return err
 	}
-	return s.show(w, r, http.StatusOK, "sign-in", "Sign in", who, body)
+	return s.open(w, r, who).signInDoor(http.StatusOK, body)
+}
+
+func (p *page) signInDoor(status int, body signInBody) error {
+	return p.door(status, p.T("signin.title"), signInView(p, body))
+}
+
+func (p *page) factorDoor(status int, body factorBody) error {
+	return p.door(status, p.T("factor.title"), factorView(p, body))
 }
 
 // handOver sends whoever is signed in back to the portal that asked, with a code for its back end (SPEC 7.6). Nobody is
@@ -166,7 +166,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body := signInBody{Email: r.PostForm.Get("email"), Next: s.localPath(r.PostForm.Get("next")), SSO: s.Access.CanSSO()}
+	p, body := s.open(w, r, person{}), signInBody{Email: r.PostForm.Get("email"), Next: s.localPath(r.PostForm.Get("next")), SSO: s.Access.CanSSO()}
 	password := r.PostForm.Get("password")
 	var in access.SignedIn
 	if len(password) > maxPassword {
@@ -177,7 +177,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
 	var refusal *domain.Error
 	switch {
 	case err == nil && in.Challenge != "":
-		return s.show(w, r, http.StatusOK, "factor", "Second step", person{}, factorBody{Challenge: in.Challenge, Factors: in.Factors, Next: body.Next})
+		return p.factorDoor(http.StatusOK, factorBody{Challenge: in.Challenge, Factors: in.Factors, Next: body.Next})
 	case err == nil:
 		return s.startSession(w, r, before, in, body.Next)
 	case !errors.As(err, &refusal):
@@ -189,18 +189,18 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
 	if body.SignUp, err = s.enroll.HasSignUp(r.Context()); err != nil {
 		return err
 	}
-	status := s.refusedSignIn(w, refusal, &body.Error, &body.Retry, "The e-mail address or the password is wrong.")
-	return s.show(w, r, status, "sign-in", "Sign in", person{}, body)
+	status := p.refusedSignIn(refusal, &body.Error, &body.Retry, p.T("signin.wrong"))
+	return p.signInDoor(status, body)
 }
 
 // refusedSignIn says why nobody is signed in, and with which status.
-func (s *site) refusedSignIn(w http.ResponseWriter, refusal *domain.Error, said, retry *string, wrong string) int {
+func (p *page) refusedSignIn(refusal *domain.Error, said, retry *string, wrong string) int {
 	if refusal.Code != domain.RateLimited {
 		*said = wrong
 		return http.StatusUnauthorized
 	}
-	*said, *retry = "There have been too many failed sign-ins.", inMinutes(refusal.Retry)
-	w.Header().Set("Retry-After", strconv.Itoa(max(1, refusal.Retry)))
+	*said, *retry = p.T("signin.too_many"), p.T("fail.try_again", p.Minutes(refusal.Retry))
+	p.w.Header().Set("Retry-After", strconv.Itoa(max(1, refusal.Retry)))
 	return statusOf(refusal.Code)
 }
 
@@ -226,7 +226,7 @@ func (s *site) factor(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body := factorBody{Challenge: r.PostForm.Get("challenge"), Next: s.localPath(r.PostForm.Get("next"))}
+	p, body := s.open(w, r, person{}), factorBody{Challenge: r.PostForm.Get("challenge"), Next: s.localPath(r.PostForm.Get("next"))}
 	in, err := s.Access.SecondFactor(r.Context(), s.signingIn(r), body.Challenge, events.FactorID{}, r.PostForm.Get("code"))
 	var refusal *domain.Error
 	switch {
@@ -236,10 +236,9 @@ func (s *site) factor(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !s.Access.Stands(body.Challenge) {
-		return s.show(w, r, http.StatusUnauthorized, "sign-in", "Sign in", person{}, signInBody{Next: body.Next, Error: "That took too long. Sign in once more."})
+		return p.signInDoor(http.StatusUnauthorized, signInBody{Next: body.Next, Error: p.T("factor.too_late")})
 	}
-	status := s.refusedSignIn(w, refusal, &body.Error, &body.Retry, "The code is wrong, or has been used. Wait for the next one.")
-	return s.show(w, r, status, "factor", "Second step", person{}, body)
+	return p.factorDoor(p.refusedSignIn(refusal, &body.Error, &body.Retry, p.T("factor.wrong")), body)
 }
 
 // backToSignIn leads whoever reloads the answer to a form back to the page.

@@ -13,7 +13,6 @@ import (
 type signUpBody struct {
 	enroll.Signup
 	Path string
-	Hint string
 	Form form
 }
 
@@ -25,7 +24,9 @@ func (s *site) signUpPage(w http.ResponseWriter, r *http.Request) error {
 	if !there {
 		return errNoPage
 	}
-	return s.show(w, r, http.StatusOK, "sign-up", "Open an account", person{}, form{})
+	p := s.open(w, r, person{})
+	v := addressBody{p.T("signup.title"), p.T("signup.ask"), "/sign-up", p.T("signup.have")}
+	return p.door(http.StatusOK, v.Title, addressView(p, v))
 }
 
 // askToSignUp says the same whoever has the address.
@@ -37,10 +38,8 @@ func (s *site) askToSignUp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.show(w, r, http.StatusOK, "message", "Look into your mail", person{}, message{
-		Lead:   "A mail has been sent to the address, if it is one. The link in it works for a day.",
-		Follow: "If no mail comes, look whether it was taken for spam, and whether the address is right.",
-		Back:   "/sign-up", Label: "Send it once more"})
+	p := s.open(w, r, person{})
+	return p.say(http.StatusOK, p.T("link.sent_title"), message{p.T("signup.sent"), p.T("signup.sent_hint"), "/sign-up", p.T("signup.again")})
 }
 
 // signupLink reads the token of the path.
@@ -57,22 +56,22 @@ func (s *site) signUpLinkPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.showSignUp(w, r, http.StatusOK, l, form{})
+	return s.showSignUp(w, r, http.StatusOK, l, form{}, nil)
 }
 
-func (s *site) showSignUp(w http.ResponseWriter, r *http.Request, status int, l enroll.SignupLink, f form) error {
+func (s *site) showSignUp(w http.ResponseWriter, r *http.Request, status int, l enroll.SignupLink, f form, wrong error) error {
+	p := s.open(w, r, person{})
 	look, err := s.enroll.LookAtSignUp(r.Context(), s.call(r, events.Actor{}), l)
 	switch code := codeOf(err); {
 	case code == domain.InvitationUsed:
-		return s.show(w, r, http.StatusGone, "message", "This link no longer works", person{}, message{
-			Lead: "There is a user with this address. Sign in to go on.", Back: "/sign-in", Label: "Sign in"})
+		return p.say(http.StatusGone, p.T("link.dead"), message{Lead: p.T("signup.known"), Back: "/sign-in", Label: p.T("signin.title")})
 	case code != "" && statusOf(code) == http.StatusGone:
-		return s.show(w, r, http.StatusGone, "message", "This link no longer works", person{}, deadMessage(err, "/sign-up", "Ask for another link"))
+		return p.deadLink(err, "/sign-up", p.T("link.another"))
 	case err != nil:
 		return err
 	}
-	return s.show(w, r, status, "sign-up-link", "Open an account", person{},
-		signUpBody{Signup: look, Path: "/sign-up/" + url.PathEscape(r.PathValue("token")), Hint: hint(look.Rules), Form: f})
+	f.Wrong = p.wrongFields(wrong)
+	return p.door(status, p.T("signup.title"), signUpLinkView(p, signUpBody{Signup: look, Path: "/sign-up/" + url.PathEscape(r.PathValue("token")), Form: f}))
 }
 
 func (s *site) signUp(w http.ResponseWriter, r *http.Request) error {
@@ -90,13 +89,14 @@ func (s *site) signUp(w http.ResponseWriter, r *http.Request) error {
 	_, err = s.enroll.SignUp(r.Context(), s.call(r, events.Actor{}), l, p.Get("name"), n)
 	switch code := codeOf(err); {
 	case err == nil:
-		return s.show(w, r, http.StatusOK, "set-up", "Your account is ready", person{}, setUpBody{p.Get("name"), look.Email})
+		done := s.open(w, r, person{})
+		return done.door(http.StatusOK, done.T("signup.done"), setUpView(done, setUpBody{p.Get("name"), look.Email}))
 	case code == domain.Invalid, code == domain.PasswordRules, code != "" && statusOf(code) == http.StatusGone:
-		f := form{Values: map[string]string{}, Wrong: wrongFields(err)}
+		f := form{Values: map[string]string{}}
 		for _, name := range []string{"name", "first_name", "last_name"} {
 			f.Values[name] = p.Get(name)
 		}
-		return s.showSignUp(w, r, statusOf(code), l, f)
+		return s.showSignUp(w, r, statusOf(code), l, f, err)
 	}
 	return err
 }

@@ -34,20 +34,22 @@ func (s *site) ssoRoutes() map[string]verbs {
 // another site, as our policy has it.
 func (s *site) ssoPage(w http.ResponseWriter, r *http.Request) error {
 	body := ssoBody{Email: r.URL.Query().Get("email"), Next: s.localPath(r.URL.Query().Get("next"))}
+	p := s.open(w, r, person{})
+	show := func(status int) error { return p.door(status, p.T("signin.sso_title"), ssoView(p, body)) }
 	if body.Email == "" {
-		return s.show(w, r, http.StatusOK, "sso", "Single sign-on", person{}, body)
+		return show(http.StatusOK)
 	}
 	account, err := s.Access.SSODomain(r.Context(), body.Email)
 	switch {
 	case codeOf(err) == domain.NotAvailable:
-		body.Error = "There is no single sign-on for this address."
-		return s.show(w, r, http.StatusNotFound, "sso", "Single sign-on", person{}, body)
+		body.Error = p.T("signin.sso_none")
+		return show(http.StatusNotFound)
 	case err != nil:
 		return err
 	}
 	body.To = "/sign-in/sso/" + account.String() + "?next=" + url.QueryEscape(body.Next)
 	w.Header().Set("Refresh", "0; url="+body.To)
-	return s.show(w, r, http.StatusOK, "sso", "Single sign-on", person{}, body)
+	return show(http.StatusOK)
 }
 
 // ssoBegin sends the browser to an account's provider.
@@ -88,7 +90,7 @@ func (s *site) ssoCallback(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return s.ssoFailed(w, r, err)
 	case in.Challenge != "":
-		return s.show(w, r, http.StatusOK, "factor", "Second step", person{}, factorBody{Challenge: in.Challenge, Factors: in.Factors, Next: s.localPath(next)})
+		return s.open(w, r, person{}).factorDoor(http.StatusOK, factorBody{Challenge: in.Challenge, Factors: in.Factors, Next: s.localPath(next)})
 	}
 	return s.startSession(w, r, before, in, s.localPath(next))
 }
@@ -111,6 +113,6 @@ func (s *site) ssoFailed(w http.ResponseWriter, r *http.Request, err error) erro
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "10")
 	}
-	m := message{Lead: sentence(refusal.Detail) + ".", Follow: "Code: " + string(refusal.Code), Back: "/sign-in", Label: "Back to sign in"}
-	return s.show(w, r, status, "message", "You are not signed in", person{}, m)
+	p := s.open(w, r, person{})
+	return p.say(status, p.T("signin.not_signed_in"), message{p.Because(refusal), p.T("refused.code") + " " + string(refusal.Code), "/sign-in", p.T("signin.back")})
 }

@@ -69,7 +69,6 @@ type Config struct {
 type site struct {
 	Config
 	enroll    *enroll.Enroll
-	pages     pages
 	assets    assets
 	catalogue catalogue
 	origin    *http.CrossOriginProtection
@@ -96,9 +95,6 @@ func Mount(mux *http.ServeMux, c Config) error {
 	s := &site{Config: c, enroll: &enroll.Enroll{App: c.App, Access: c.Access}, origin: http.NewCrossOriginProtection(),
 		secure: public.Scheme == "https", headers: headers(public.Scheme == "https", c.Portals)}
 	if err := s.origin.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
-		return fmt.Errorf("web: %w", err)
-	}
-	if s.pages, err = parsePages(); err != nil {
 		return fmt.Errorf("web: %w", err)
 	}
 	if err := checkColour(c.Accent); err != nil {
