@@ -237,6 +237,7 @@ func neitherDryNorOnce() map[string]string {
 		"SignIn":               "every sign-in is a session of its own, and its token is shown once",
 		"SecondFactor":         "it ends a sign-in",
 		"ExchangeCode":         "a code works once",
+		"OpenFrame":            "nothing is written until its code is used",
 		"RequestSignUp":        "whoever asks is nobody, whose key could be anybody's, and learns nothing of the address",
 		"RequestPasswordReset": "whoever asks is nobody, whose key could be anybody's, and learns nothing of the address",
 		"AskPasskey":           "nothing is written",
