@@ -103,7 +103,11 @@ func connectSSO(ctx context.Context, r *request, in *connectSSOInput) (*Reply[ss
 	if err != nil {
 		return nil, err
 	}
-	if b.Secret != "" && r.App.Ask(ctx, r.call, cmd) == nil { // what is refused, or was done, leaves nothing in the vault
+	_, done, err := r.App.Done(ctx, r.call, cmd)
+	if err != nil {
+		return nil, err
+	}
+	if b.Secret != "" && !done && r.App.Ask(ctx, r.call, cmd) == nil { // what is refused, or was done, leaves nothing in the vault
 		if cmd.Secret, err = r.Access.KeepClientSecret(ctx, account, before.SSO, b.Secret); err != nil {
 			return nil, err
 		}

@@ -53,8 +53,9 @@ type Client struct {
 	known map[string]*provider // by issuer
 }
 
-// provider is what is known of one.
+// provider is what is known of one, once it has said so.
 type provider struct {
+	said     chan struct{} // closed then
 	until    time.Time
 	err      error
 	p        *oidc.Provider
@@ -133,28 +134,48 @@ type body struct {
 	io.Closer
 }
 
-// provider is what a provider says of itself, asked for once an hour.
+// provider is what a provider says of itself, asked for once an hour, however many
+// wait for it.
 func (c *Client) provider(ctx context.Context, issuer string) (*provider, error) {
 	c.mu.Lock()
-	known := c.known[issuer]
-	c.mu.Unlock()
-	if known != nil && c.now().Before(known.until) {
-		return known, known.err
-	}
-	asked := &provider{until: c.now().Add(knownFor)}
-	if asked.err = asked.discover(c.with(ctx), issuer, c.usable); asked.err != nil {
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("%w: %w", access.ErrProviderAway, ctx.Err())
+	p := c.known[issuer]
+	if p == nil || p.over(c.now()) {
+		if len(c.known) >= maxKnown {
+			clear(c.known)
 		}
-		asked.until = c.now().Add(failedFor)
+		p = &provider{said: make(chan struct{})}
+		c.known[issuer] = p
+		go c.ask(context.WithoutCancel(ctx), p, issuer) // for all who wait, not for whoever came first
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.known) >= maxKnown {
-		clear(c.known)
+	c.mu.Unlock()
+	select {
+	case <-p.said:
+		return p, p.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", access.ErrProviderAway, ctx.Err())
 	}
-	c.known[issuer] = asked
-	return asked, asked.err
+}
+
+// ask finds out what a provider says of itself, and ends what everybody waits for.
+func (c *Client) ask(ctx context.Context, p *provider, issuer string) {
+	defer close(p.said)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	p.err = p.discover(c.with(ctx), issuer, c.usable)
+	p.until = c.now().Add(knownFor)
+	if p.err != nil {
+		p.until = c.now().Add(failedFor)
+	}
+}
+
+// over says that the provider has said something, and that it counts no more.
+func (p *provider) over(now time.Time) bool {
+	select {
+	case <-p.said:
+		return !now.Before(p.until)
+	default:
+		return false
+	}
 }
 
 // with has what is asked for go through our client. A provider that was found by it goes on using it for its keys.

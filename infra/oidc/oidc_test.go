@@ -174,3 +174,51 @@ func TestFailing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// However many sign in at once, a provider is asked once what it says of itself (SPEC 7.4), and nobody who gives up takes
+// the answer from the others.
+func TestManyAtOnce(t *testing.T) {
+	var asked atomic.Int64
+	release, begun := make(chan struct{}), make(chan struct{})
+	var server *httptest.Server
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) == 1 {
+			close(begun)
+		}
+		<-release
+		_, _ = fmt.Fprintf(w, `{"issuer":%q,"authorization_endpoint":"%[1]s/a","token_endpoint":"%[1]s/t","jwks_uri":"%[1]s/k"}`, server.URL)
+	}))
+	defer server.Close()
+	c := oidc.New(oidc.Options{AllowPrivate: true})
+	at := access.ProviderClient{Issuer: server.URL, ClientID: "roster"}
+	first, giveUp := context.WithCancel(t.Context())
+	gone := make(chan error, 1)
+	go func() {
+		_, err := c.Authorize(first, at, access.Begun{})
+		gone <- err
+	}()
+	<-begun
+	results := make(chan error, 50)
+	for range cap(results) {
+		go func() {
+			to, err := c.Authorize(t.Context(), at, access.Begun{State: "s"})
+			if err == nil && !strings.HasPrefix(to, server.URL+"/a?") {
+				err = errors.New(to)
+			}
+			results <- err
+		}()
+	}
+	giveUp()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("whoever gives up: %v", err)
+	}
+	close(release)
+	for range cap(results) {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+}
