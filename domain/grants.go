@@ -284,7 +284,7 @@ func (w *World) checkGrants(chain []Account, grants []events.Grant) ([]events.Gr
 	}
 	for _, g := range grants { // 403 comes before 422
 		for _, p := range g.Permissions {
-			if profile.reserves(p) && !slices.ContainsFunc(g.Roles, func(role string) bool { return slices.Contains(profile.ReservedFor, role) }) {
+			if profile.Reserves(p) && !slices.ContainsFunc(g.Roles, func(role string) bool { return slices.Contains(profile.ReservedFor, role) }) {
 				return nil, moduleNotAllowed(p)
 			}
 		}

@@ -44,7 +44,8 @@ func OwnPermissions() []Permission {
 	}
 }
 
-func ownModule(module string) bool {
+// OwnModule says that a module is one of those by which Roster itself is used.
+func OwnModule(module string) bool {
 	switch module {
 	case "users", "roles", "audit", "policy", "keys", "contacts", "account":
 		return true
@@ -71,7 +72,7 @@ func matches(pattern string, p Permission) bool {
 	}
 	module, action, _ := strings.Cut(pattern, ":")
 	m, a, _ := strings.Cut(p, ":")
-	return (module == "*" || module == m || module == portalModules && !ownModule(m)) && (action == "*" || action == a)
+	return (module == "*" || module == m || module == portalModules && !OwnModule(m)) && (action == "*" || action == a)
 }
 
 // portalModules stands in a pattern for all modules of the portal, present and future.
@@ -80,7 +81,7 @@ const portalModules = "portal"
 // guards says that a pattern takes something out of what the others name, in modules of the portal's.
 func guards(pattern string) bool {
 	module, _, _ := strings.Cut(strings.TrimPrefix(pattern, "!"), ":")
-	return pattern[0] == '!' && !ownModule(module)
+	return pattern[0] == '!' && !OwnModule(module)
 }
 
 // probes are permissions that tell whether everything that patterns name is held: one of each kind, and where they are
@@ -149,7 +150,7 @@ func (c DeclareModules) Decide(w *World, is Issued) error {
 		switch {
 		case word(m.Name) != "":
 			return invalid(at+".name", "%s", word(m.Name))
-		case ownModule(m.Name) || m.Name == portalModules:
+		case OwnModule(m.Name) || m.Name == portalModules:
 			return invalid(at+".name", "%s is a module of Roster's own", m.Name)
 		case seen[m.Name]:
 			return invalid(at+".name", "%s stands there twice", m.Name)

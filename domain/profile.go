@@ -160,8 +160,8 @@ func (c askProfile) Decide(w *World, _ Issued) error {
 	return nil
 }
 
-// reserves says that a permission is given by certain roles alone.
-func (p *Profile) reserves(permission Permission) bool {
+// Reserves says that a permission is given by certain roles alone (SPEC 9).
+func (p *Profile) Reserves(permission Permission) bool {
 	return slices.ContainsFunc(p.Reserved, func(pattern string) bool { return matches(pattern, permission) })
 }
 

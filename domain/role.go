@@ -144,7 +144,7 @@ func (c DefineRole) Decide(w *World, is Issued) error {
 			return refuse(ExceedsOwnAccess, "nobody can put more into a role than they hold")
 		case !reaching.Holds(p) && (old == nil || !old.Holds(p)):
 			return errReach()
-		case profile.reserves(p):
+		case profile.Reserves(p):
 			return moduleNotAllowed(p)
 		case !slices.Contains(known, p):
 			return invalid(location("body.permissions", i), "no such permission: known are %s", strings.Join(known, ", "))

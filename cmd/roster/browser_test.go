@@ -53,29 +53,38 @@ func chromium(t testing.TB) string {
 // browse opens a tab in a browser of its own.
 func (r *running) browse(language string) *tab {
 	r.t.Helper()
+	return r.browseFor(language, 4*time.Minute)
+}
+
+// browseFor is browse for what takes longer.
+func (r *running) browseFor(language string, limit time.Duration) *tab {
+	r.t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium(r.t)), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("lang", language), chromedp.Flag("accept-lang", language))
 	ctx, stop := chromedp.NewExecAllocator(context.WithoutCancel(r.t.Context()), options...)
 	r.t.Cleanup(stop)
 	ctx, end := chromedp.NewContext(ctx)
 	r.t.Cleanup(end)
-	ctx, late := context.WithTimeout(ctx, 4*time.Minute)
+	ctx, late := context.WithTimeout(ctx, limit)
 	r.t.Cleanup(late)
 	b := &tab{t: r.t, r: r, ctx: ctx}
-	chromedp.ListenTarget(ctx, func(event any) {
-		switch e := event.(type) {
-		case *cdplog.EventEntryAdded: // among them what the Content-Security-Policy has kept from running
-			if e.Entry.Level == cdplog.LevelError && !strings.Contains(e.Entry.Text, "the server responded with a status of 4") {
-				b.complain(e.Entry.Text)
-			}
-		case *cdpruntime.EventExceptionThrown:
-			b.complain(e.ExceptionDetails.Error())
-		}
-	})
+	chromedp.ListenTarget(ctx, b.hear)
 	if err := chromedp.Run(ctx, cdplog.Enable(), cdpruntime.Enable(), network.Enable()); err != nil { // the browser lives as long as this context
 		r.t.Fatal(err)
 	}
 	return b
+}
+
+// hear keeps what the browser complains of.
+func (b *tab) hear(event any) {
+	switch e := event.(type) {
+	case *cdplog.EventEntryAdded: // among them what the Content-Security-Policy has kept from running
+		if e.Entry.Level == cdplog.LevelError && !strings.Contains(e.Entry.Text, "the server responded with a status of 4") {
+			b.complain(e.Entry.Text)
+		}
+	case *cdpruntime.EventExceptionThrown:
+		b.complain(e.ExceptionDetails.Error())
+	}
 }
 
 func (b *tab) complain(text string) {

@@ -23,7 +23,11 @@ type accountsPage struct {
 	Query string
 	Items []account
 	More  int
+	Stay  map[string]string // why an account cannot be left, by its id
 }
+
+// maxAsked is of how many accounts it is asked whether they can be left.
+const maxAsked = 50
 
 // shown are the first of those, which is how many more there are.
 func shown[T any](list []T) (first []T, more int) {
@@ -45,6 +49,18 @@ func (s *site) myAccounts(p *page) error {
 		}
 	}
 	v.Items, v.More = shown(found)
+	v.Stay = map[string]string{}
+	for _, a := range v.Items[:min(len(v.Items), maxAsked)] {
+		if a.InheritedFrom != nil {
+			continue
+		}
+		_, err := p.plan(http.MethodPost, leaveAPI(a.ID), nil)
+		if refused := asProblem(err); refused != nil {
+			v.Stay[a.ID] = p.Why(refused)
+		} else if err != nil {
+			return err
+		}
+	}
 	return p.show(http.StatusOK, accountsView(p, v))
 }
 

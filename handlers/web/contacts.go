@@ -80,11 +80,11 @@ func (s *site) saveContact(p *page) error {
 }
 
 func (s *site) removeContact(p *page) error {
-	header, err := s.send(p.r, http.MethodDelete, p.contactAPI(), nil, nil)
+	_, err := s.send(p.r, http.MethodDelete, p.contactAPI(), nil, nil)
 	if err != nil {
 		return err
 	}
-	return p.done(p.At("contacts"), "done.contact_removed", "", header.Get("Roster-Command"))
+	return p.done(p.At("contacts"), "done.contact_removed", "", "")
 }
 
 // contactAction is where the form of a contact goes.

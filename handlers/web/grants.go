@@ -15,6 +15,7 @@ import (
 type rolePage struct {
 	listed
 	Roles    []role
+	Modules  []module // of the portal
 	Grants   []grant
 	Subs     bool // there are accounts below
 	Wrong    *problem
@@ -30,10 +31,12 @@ func (p *page) roleForm() (rolePage, error) {
 	if v.listed, err = p.listed(); err != nil {
 		return v, err
 	}
-	p.Title, p.Section = p.T("action.change_role"), "users"
-	if v.Roles, err = p.roles(); err != nil {
+	all, err := p.allRoles()
+	if err != nil {
 		return v, err
 	}
+	v.Roles, v.Modules = all.Items, all.portalModules()
+	p.Title, p.Section = p.T("action.change_role"), "users"
 	var access struct{ Items []membershipIn }
 	if err := p.site.get(p.r, p.userAPI("/access"), &access); err != nil {
 		return v, err
@@ -83,7 +86,7 @@ func (p *page) grantsFrom(form url.Values, prefix string) ([]grant, *problem) {
 	for i := range maxGrants {
 		at := fmt.Sprintf("%sg%d.", prefix, i)
 		g := grant{Roles: form[at+"role"], Inherit: form.Get(at+"inherit") != ""}
-		g.Permissions = strings.FieldsFunc(form.Get(at+"permission"), func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\r' })
+		g.Permissions = strings.FieldsFunc(strings.Join(form[at+"permission"], " "), func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\r' })
 		if len(g.Roles)+len(g.Permissions) == 0 {
 			continue
 		}
@@ -112,14 +115,32 @@ func (p *page) local(t *time.Time) string {
 	return t.In(p.Zone).Format("2006-01-02T15:04")
 }
 
+// further are the permissions of a grant that no choice stands for.
+func (v rolePage) further(g grant) []string {
+	return slices.DeleteFunc(slices.Clone(g.Permissions), func(permission string) bool {
+		name, action, _ := strings.Cut(permission, ":")
+		return slices.ContainsFunc(v.Modules, func(m module) bool { return m.Name == name && slices.Contains(m.Actions, action) })
+	})
+}
+
+// reservedFor names the roles that alone give what the profile keeps to them.
+func (p *page) reservedFor() string {
+	var names []string
+	for _, r := range p.Profile.ReservedFor {
+		names = append(names, p.RoleLabel(r))
+	}
+	return strings.Join(names, ", ")
+}
+
 // Parts are the grants that the form shows, with an empty one behind them.
 func (v rolePage) Parts() []grant { return append(slices.Clone(v.Grants), grant{}) }
 
 // accessPage is the form in which a user's access to several accounts is changed and saved at once (SPEC 3.8).
 type accessPage struct {
 	listed
-	Rows  []accessRow
-	Wrong *problem
+	Rows   []accessRow
+	Wrong  *problem
+	Typing confirmation
 }
 
 // accessRow is one account of the form.
@@ -206,7 +227,11 @@ func (s *site) changeAccess(p *page) error {
 		http.Redirect(p.w, p.r, back, http.StatusSeeOther)
 		return nil
 	}
-	command, err := p.do(http.MethodPut, p.userAPI("/access"), map[string]any{"changes": changes}, nil)
+	command, ask, err := p.doTyped(v.Word(), http.MethodPut, p.userAPI("/access"), map[string]any{"changes": changes}, nil)
+	if ask.Word != "" {
+		v.Typing = ask
+		return p.show(http.StatusOK, accessView(p, v))
+	}
 	if v.Wrong = asProblem(err); v.Wrong != nil {
 		return p.show(v.Wrong.Status, accessView(p, v))
 	}

@@ -150,7 +150,7 @@ func (s *site) localPath(next string) string {
 			return next
 		}
 	}
-	if next == "/accounts" {
+	if next == "/accounts" || next == "/users" {
 		return next
 	}
 	return "/"

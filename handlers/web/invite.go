@@ -28,6 +28,8 @@ type invitePage struct {
 	Inherit  bool
 	ValidFor string
 	Until    string
+	Modules  []module  // of the portal, with what can be granted beside roles
+	Granted  []string  // permissions
 	Subs     []account // accounts below in which the viewer may invite too
 	More     int       // of them, beyond those shown
 	In       []string
@@ -65,12 +67,13 @@ func validities() []string { return []string{"", "P1D", "P3D", "P7D", "P14D", "P
 
 func (p *page) inviteForm(form url.Values) (invitePage, error) {
 	v := invitePage{Emails: form.Get("emails"), Chosen: form["role"], Inherit: form.Get("inherit") != "", ValidFor: form.Get("valid_for"),
-		Until: form.Get("until"), In: form["account"]}
-	p.Title, p.Section = p.Action("invite"), "users"
-	var err error
-	if v.Roles, err = p.roles(); err != nil {
+		Until: form.Get("until"), In: form["account"], Granted: form["permission"]}
+	all, err := p.allRoles()
+	if err != nil {
 		return v, err
 	}
+	p.Title, p.Section = p.Action("invite"), "users"
+	v.Roles, v.Modules = all.Items, all.portalModules()
 	for _, a := range p.Accounts {
 		if a.Parent != nil && p.below(a) {
 			v.Subs = append(v.Subs, a)
@@ -105,7 +108,7 @@ func (p *page) below(a account) bool {
 
 // request is the form as the API takes it.
 func (v invitePage) request(p *page) (map[string]any, *problem) {
-	g := grant{Roles: v.Chosen, Inherit: v.Inherit}
+	g := grant{Roles: v.Chosen, Permissions: v.Granted, Inherit: v.Inherit}
 	if v.Until != "" {
 		t, err := time.ParseInLocation("2006-01-02T15:04", v.Until, p.Zone)
 		if err != nil {
@@ -286,7 +289,7 @@ func (s *site) invitationDeed(p *page) error {
 	if err != nil {
 		return err
 	}
-	header, err := s.send(p.r, http.MethodPost, p.invitationAPI("/"+v.Name), nil, nil)
+	_, err = s.send(p.r, http.MethodPost, p.invitationAPI("/"+v.Name), nil, nil)
 	if v.Wrong = asProblem(err); v.Wrong != nil {
 		return p.show(v.Wrong.Status, invitationDeedView(p, v))
 	}
@@ -297,7 +300,7 @@ func (s *site) invitationDeed(p *page) error {
 	if v.Name == "resend" {
 		back, key = p.At("invitations", v.ID), "done.invitation_resent"
 	}
-	return p.done(back, key, text(v.Email), header.Get("Roster-Command"))
+	return p.done(back, key, text(v.Email), "")
 }
 
 // InvitationAction is what a deed on an invitation is called.

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"roster/domain"
 )
 
 // meRoutes are the pages of one's own user (SPEC 4).
@@ -22,7 +24,7 @@ func (s *site) meRoutes() map[string]verbs {
 		"/me/mobile":                   {http.MethodPost: s.signedIn(s.enrolMobile)},
 		"/me/mobile/verify":            {http.MethodPost: s.signedIn(s.verifyMobile)},
 		"/me/recovery-codes":           {http.MethodPost: s.signedIn(s.recoveryCodes)},
-		"/me/accounts/{account}/leave": {http.MethodPost: s.signedIn(s.leave)},
+		"/me/accounts/{account}/leave": {http.MethodGet: s.signedIn(s.leavePage), http.MethodPost: s.signedIn(s.leave)},
 	}
 }
 
@@ -42,13 +44,22 @@ type profilePage struct {
 	profile
 	Wrong, WrongEmail, WrongPassword *problem
 	NewEmail                         string
+	ViewOnly                         bool // the address is changed by nobody (SPEC 4.2)
 }
 
 func (p *page) profile() (profilePage, error) {
 	p.Title, p.Section = p.T("nav.profile"), "me"
 	var v profilePage
-	err := p.site.get(p.r, "/v1/me", &v.profile)
-	return v, err
+	if err := p.site.get(p.r, "/v1/me", &v.profile); err != nil {
+		return v, err
+	}
+	_, err := p.plan(http.MethodPost, "/v1/me/email", map[string]any{"email": v.Email, "password": ""})
+	refused := asProblem(err)
+	v.ViewOnly = refused != nil && refused.Code == string(domain.NotPermitted) // anything else is a matter of the new address
+	if err != nil && refused == nil {
+		return v, err
+	}
+	return v, nil
 }
 
 func (s *site) profile(p *page) error {
@@ -297,8 +308,33 @@ func (s *site) recoveryCodes(p *page) error {
 	return p.secured(err, func(v *securityPage) { v.Codes = out.Codes })
 }
 
+// leaving is one's own membership that is about to end (SPEC 3.4, 4.9).
+type leaving struct {
+	account
+	Plan  plan
+	Wrong *problem
+}
+
+func leaveAPI(account string) string { return "/v1/me/accounts/" + url.PathEscape(account) + "/leave" }
+
+func (s *site) leavePage(p *page) error {
+	v := leaving{account: account{ID: p.r.PathValue("account")}}
+	for _, a := range p.Accounts {
+		if a.ID == v.ID {
+			v.account = a
+		}
+	}
+	p.Title, p.Section = p.T("leave.title"), "accounts"
+	var err error
+	v.Plan, err = p.plan(http.MethodPost, leaveAPI(v.ID), nil)
+	if v.Wrong = asProblem(err); err != nil && v.Wrong == nil {
+		return err
+	}
+	return p.show(http.StatusOK, leaveView(p, v))
+}
+
 func (s *site) leave(p *page) error {
-	if _, err := s.send(p.r, http.MethodPost, "/v1/me/accounts/"+url.PathEscape(p.r.PathValue("account"))+"/leave", nil, nil); err != nil {
+	if _, err := s.send(p.r, http.MethodPost, leaveAPI(p.r.PathValue("account")), nil, nil); err != nil {
 		return err
 	}
 	return p.done("/accounts", "done.left", "", "")

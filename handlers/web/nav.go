@@ -26,6 +26,10 @@ func (p *page) navigation() []link {
 
 // ownNavigation is where everybody can go.
 func (p *page) ownNavigation() []link {
-	return []link{{"accounts", p.T("nav.accounts"), "/accounts"}, {"me", p.T("nav.profile"), "/me"}, {"security", p.T("nav.security"), "/me/security"},
-		{"preferences", p.T("nav.preferences"), "/me/preferences"}}
+	list := []link{{"accounts", p.T("nav.accounts"), "/accounts"}}
+	if len(p.Accounts) > 1 && len(p.readers()) > 0 {
+		list = append(list, link{"across", p.T("across.title"), "/users"})
+	}
+	return append(list, []link{{"me", p.T("nav.profile"), "/me"}, {"security", p.T("nav.security"), "/me/security"},
+		{"preferences", p.T("nav.preferences"), "/me/preferences"}}...)
 }

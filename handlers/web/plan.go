@@ -3,7 +3,11 @@ package web
 import (
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
+
+	"roster/domain"
 )
 
 // plan is what a command would do, as the API's dry run answers it (SPEC 3.11).
@@ -53,6 +57,40 @@ func (p *page) plan(method, path string, body any) (plan, error) {
 	return out, err
 }
 
+// confirmation is what has to be typed before something is done that is hard to take back.
+type confirmation struct {
+	Word     string // "": nothing has to be
+	Mistyped bool
+}
+
+// more names what else describes the field.
+func (c confirmation) more() string {
+	if c.Mistyped {
+		return " typed-errors"
+	}
+	return ""
+}
+
+// toConfirm says that what was refused is done once it has been confirmed.
+func toConfirm(refused *problem) bool {
+	return refused != nil && (refused.Code == string(domain.ConfirmationRequired) || refused.Code == string(domain.ThresholdExceeded))
+}
+
+// doTyped carries out a command whose plan the page has just shown. Where the API wants it to be confirmed (SPEC 3.11, 9),
+// that is done only with the word typed; before, it answers what has to be typed, and nothing has happened.
+func (p *page) doTyped(word, method, path string, body map[string]any, out any) (command string, ask confirmation, err error) {
+	typed := p.r.PostForm.Get("typed")
+	if typed == word {
+		command, err = p.do(method, path, body, out)
+		return command, ask, err
+	}
+	header, err := p.site.send(p.r, method, path, body, out)
+	if toConfirm(asProblem(err)) {
+		return "", confirmation{word, typed != ""}, nil
+	}
+	return header.Get("Roster-Command"), ask, err
+}
+
 // do carries out a command whose plan the page has just shown, with the confirmation that belongs to it. It answers the
 // command, by which it can be undone.
 func (p *page) do(method, path string, body map[string]any, out any) (command string, err error) {
@@ -72,12 +110,45 @@ func (p *page) do(method, path string, body map[string]any, out any) (command st
 // api is the address of something of the account in the API.
 func (p *page) api(rest string) string { return "/v1/accounts/" + p.Account.ID + rest }
 
-// undo takes a command back (SPEC 3.11).
+// undo takes a command back (SPEC 3.11). Where something has changed since, it names what.
 func (s *site) undo(p *page) error {
-	back := p.At("users")
+	back := s.localPath(p.r.PostForm.Get("back"))
+	if back == "/" {
+		back = p.At("users")
+	}
 	_, err := s.send(p.r, http.MethodPost, p.api("/undo"), map[string]any{"command": p.r.PostForm.Get("command")}, nil)
+	if refused := asProblem(err); refused != nil && refused.Code == string(domain.ChangedSince) {
+		for i := range refused.Errors {
+			refused.Errors[i].Message = p.named(refused.Errors[i].Message)
+		}
+		return refused
+	}
 	if err != nil {
 		return err
 	}
 	return p.done(back, "users.undone", "", "")
+}
+
+// named says by name what the API names by kind and id.
+func (p *page) named(what string) string {
+	kind, id, _ := strings.Cut(what, " ")
+	switch kind {
+	case "user":
+		var u listed
+		if p.site.get(p.r, p.api("/users/"+url.PathEscape(id)), &u) == nil {
+			return shownName(p, u)
+		}
+	case "invitation":
+		var i invitation
+		if p.site.get(p.r, p.api("/invitations/"+url.PathEscape(id)), &i) == nil {
+			return p.T("invitation.title", text(i.Email))
+		}
+	case "role":
+		return p.T("why.role", p.RoleLabel(id))
+	case "policy":
+		return p.T("nav.policy")
+	case "name", "parent":
+		return text(p.Account.Name)
+	}
+	return what
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"roster/domain"
 )
 
 // roleRoutes are the pages of an account's roles.
@@ -42,6 +44,11 @@ func (v rolesPage) Modules() []module {
 		}
 	}
 	return list
+}
+
+// portalModules are the modules of the portal's own: not those by which Roster itself is used.
+func (v rolesPage) portalModules() []module {
+	return slices.DeleteFunc(v.Modules(), func(m module) bool { return domain.OwnModule(m.Name) })
 }
 
 // Holds says that a role gives a permission.

@@ -50,24 +50,24 @@ func (s *site) tree(p *page) error {
 func (s *site) openSub(p *page) error {
 	name := p.r.PostForm.Get("name")
 	_, err := s.send(p.r, http.MethodPost, "/v1/accounts", map[string]any{"name": name, "parent": p.Account.ID}, nil)
-	return p.changed(err, name, "done.opened")
+	return p.changed(nil, err, name, "done.opened")
 }
 
 func (s *site) rename(p *page) error {
 	name := p.r.PostForm.Get("name")
-	_, err := s.send(p.r, http.MethodPatch, p.api(""), map[string]any{"name": name}, nil)
-	return p.changed(err, name, "done.renamed")
+	header, err := s.send(p.r, http.MethodPatch, p.api(""), map[string]any{"name": name}, nil)
+	return p.changed(header, err, name, "done.renamed")
 }
 
 func (s *site) moveAccount(p *page) error {
-	_, err := s.send(p.r, http.MethodPatch, p.api(""), map[string]any{"parent": p.r.PostForm.Get("parent")}, nil)
-	return p.changed(err, p.Account.Name, "done.moved")
+	header, err := s.send(p.r, http.MethodPatch, p.api(""), map[string]any{"parent": p.r.PostForm.Get("parent")}, nil)
+	return p.changed(header, err, p.Account.Name, "done.moved")
 }
 
 // changed goes on after the account was changed, or says why it was not.
-func (p *page) changed(err error, name, key string) error {
+func (p *page) changed(header http.Header, err error, name, key string) error {
 	if err == nil {
-		return p.done(p.At("tree"), key, text(name), "")
+		return p.done(p.At("tree"), key, text(name), header.Get("Roster-Command"))
 	}
 	refused := asProblem(err)
 	if refused == nil {
@@ -90,11 +90,22 @@ func (s *site) closePage(p *page) error {
 	if v.Wrong = asProblem(err); err != nil && v.Wrong == nil {
 		return err
 	}
-	return p.show(http.StatusOK, closeView(p, v))
+	return p.show(http.StatusOK, closeView(p, v, confirmation{Word: text(p.Account.Name)}))
 }
 
 func (s *site) closeAccount(p *page) error {
-	if _, err := s.send(p.r, http.MethodPost, p.api("/close"), nil, nil); err != nil {
+	if p.r.PostForm.Get("typed") != text(p.Account.Name) {
+		v, err := p.tree()
+		if err != nil {
+			return err
+		}
+		v.Plan, err = p.plan(http.MethodPost, p.api("/close"), nil)
+		if v.Wrong = asProblem(err); err != nil && v.Wrong == nil {
+			return err
+		}
+		return p.show(http.StatusUnprocessableEntity, closeView(p, v, confirmation{text(p.Account.Name), true}))
+	}
+	if _, err := p.do(http.MethodPost, p.api("/close"), map[string]any{}, nil); err != nil {
 		return err
 	}
 	return p.done("/accounts", "done.closed", text(p.Account.Name), "")

@@ -64,10 +64,11 @@ type actor struct {
 	Name string `json:"name"`
 }
 
-// offered is something that can be done, or why the viewer cannot.
+// offered is something that can be done, or why the viewer cannot. It may have bounds that are said beside it.
 type offered struct {
 	action
-	Why string
+	Why  string
+	Note string
 }
 
 func (p *page) userAPI(rest string) string {
@@ -104,46 +105,6 @@ func (s *site) user(p *page) error {
 	return p.show(http.StatusOK, userView(p, v))
 }
 
-// deeds are what can be done with a user. Each is asked for as a dry run: so what is refused is known before anybody
-// clicks, and why.
-func (p *page) deeds(u listed) ([]offered, error) {
-	var list []offered
-	if u.User == nil || u.Status == string(domain.Revoked) {
-		return nil, nil
-	}
-	add := func(permission, label string, danger bool, name, method string, body any) error {
-		if !p.May(permission) {
-			return nil
-		}
-		o := offered{action: action{label, p.At("users", *u.User, name), danger}}
-		_, err := p.plan(method, p.userAPI("/"+name), body)
-		refused := asProblem(err)
-		if err != nil && refused == nil {
-			return err
-		}
-		if refused != nil && refused.Code != string(domain.ConfirmationRequired) {
-			o.Why = p.Why(refused)
-		}
-		list = append(list, o)
-		return nil
-	}
-	suspended := u.Status == string(domain.Suspended)
-	err := add("users:change_role", p.T("action.change_role"), false, "role", http.MethodPut, map[string]any{"roles": u.Roles, "permissions": u.Permissions})
-	if err == nil && !suspended {
-		err = add("users:suspend", p.Action("suspend"), false, "suspend", http.MethodPost, nil)
-	}
-	if err == nil && suspended {
-		err = add("users:suspend", p.Action("reactivate"), false, "reactivate", http.MethodPost, nil)
-	}
-	if err == nil && u.TwoFactor {
-		err = add("users:reset_factor", p.T("action.reset-factors"), false, "reset-factors", http.MethodPost, nil)
-	}
-	if err == nil {
-		err = add("users:revoke", p.Action("revoke"), true, "revoke", http.MethodPost, nil)
-	}
-	return list, err
-}
-
 // deedPage says what would happen before it does.
 type deedPage struct {
 	listed
@@ -152,7 +113,11 @@ type deedPage struct {
 	Wrong  *problem
 	Reason string
 	Danger bool
+	Typing confirmation
 }
+
+// Word is what has to be typed where a deed on the user has to be confirmed.
+func (l listed) Word() string { return cmp.Or(text(l.Email), text(l.Name), l.ID()) }
 
 // deedNames are what is done with a user by one button.
 func deedNames() []string { return []string{"suspend", "reactivate", "revoke", "reset-factors"} }
@@ -175,6 +140,9 @@ func (p *page) deedOf() (deedPage, error) {
 	if v.listed, err = p.listed(); err != nil {
 		return v, err
 	}
+	if v.Name == "revoke" && p.Profile.ConfirmRemoval {
+		v.Typing.Word = v.Word()
+	}
 	p.Title, p.Section = p.Action(v.Name), "users"
 	return v, nil
 }
@@ -190,6 +158,9 @@ func (p *page) showDeed(v deedPage) error {
 		}
 	} else {
 		status = v.Wrong.Status
+	}
+	if v.Typing.Mistyped {
+		status = http.StatusUnprocessableEntity
 	}
 	return p.show(status, deedView(p, v))
 }
@@ -208,7 +179,11 @@ func (s *site) deed(p *page) error {
 		if v.Reason != "" {
 			body["reason"] = v.Reason
 		}
-		command, err = p.do(http.MethodPost, p.userAPI("/"+v.Name), body, nil)
+		var ask confirmation
+		if command, ask, err = p.doTyped(v.Word(), http.MethodPost, p.userAPI("/"+v.Name), body, nil); ask.Word != "" {
+			v.Typing = ask
+			return p.showDeed(v)
+		}
 	}
 	if v.Wrong = asProblem(err); v.Wrong != nil {
 		return p.showDeed(v)
@@ -234,6 +209,7 @@ type bulkPage struct {
 	Wrong   *problem
 	Refused []refusedUser
 	Danger  bool
+	Typing  confirmation
 }
 
 // refusedUser is one of many whom something was not done to, and why.
@@ -255,6 +231,9 @@ func (p *page) bulkOf(form url.Values) (bulkPage, map[string]any, error) {
 			continue
 		}
 		v.People = append(v.People, u)
+	}
+	if v.Name == "revoke" && p.Profile.ConfirmRemoval {
+		v.Typing.Word = count(len(v.Users))
 	}
 	body := map[string]any{"action": v.Name, "users": v.Users}
 	if v.Name == "change_role" {
@@ -298,7 +277,11 @@ func (p *page) showBulk(v bulkPage, body map[string]any) error {
 			v.Refused = append(v.Refused, refusedUser{who, p.Why(&problem{Code: outcome})})
 		}
 	}
-	return p.show(http.StatusOK, bulkView(p, v))
+	status := http.StatusOK
+	if v.Typing.Mistyped {
+		status = http.StatusUnprocessableEntity
+	}
+	return p.show(status, bulkView(p, v))
 }
 
 func (s *site) bulk(p *page) error {
@@ -309,7 +292,11 @@ func (s *site) bulk(p *page) error {
 	var out struct {
 		Results []struct{ User, Outcome, Code string }
 	}
-	command, err := p.do(http.MethodPost, p.api("/users/bulk"), body, &out)
+	command, ask, err := p.doTyped(count(len(v.Users)), http.MethodPost, p.api("/users/bulk"), body, &out)
+	if ask.Word != "" {
+		v.Typing = ask
+		return p.showBulk(v, body)
+	}
 	if v.Wrong = asProblem(err); v.Wrong != nil {
 		return p.showBulk(v, body)
 	}

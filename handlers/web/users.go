@@ -87,10 +87,11 @@ func (p *page) roles() ([]role, error) {
 // usersPage is what the user list shows.
 type usersPage struct {
 	userList
-	Query url.Values
-	Tabs  []tab
-	Roles []role
-	Wrong *problem
+	Actions [][]offered // of each item
+	Query   url.Values
+	Tabs    []tab
+	Roles   []role
+	Wrong   *problem
 }
 
 // tab is a part of the list that can be chosen: a status, or all of them.
@@ -134,6 +135,13 @@ func (s *site) users(p *page) error {
 	if v.Roles, err = p.roles(); err != nil && asProblem(err) == nil { // who may not see the roles filters by none
 		return err
 	}
+	for _, u := range v.Items {
+		actions, err := p.rowActions(u)
+		if err != nil {
+			return err
+		}
+		v.Actions = append(v.Actions, actions)
+	}
 	if p.r.Header.Get("HX-Target") == "list" {
 		return p.partial(p.r.Context(), userTable(p, v))
 	}
@@ -146,18 +154,47 @@ func (p *page) tabs(v usersPage) []tab {
 	chosen := v.Query.Get("status")
 	all := tab{Label: p.T("users.all"), Current: chosen == ""}
 	list := []tab{}
-	for _, status := range []string{"active", "pending", "expired", "suspended", "revoked"} {
+	for _, status := range statusesInOrder(p.Profile.Lists) {
 		if slices.Contains(hidden, status) || len(p.Profile.Lists) > 0 && !slices.Contains(p.Profile.Lists, status) && v.Counts[status] == 0 {
 			continue
 		}
 		all.Count += v.Counts[status]
-		label := p.Profile.Label(status)
-		if label == "" {
-			label = p.T("status." + status)
+		label := p.listLabel(status)
+		// Statuses of one name are one list: where open invitations are called the same, whether the link still works or not.
+		if i := slices.IndexFunc(list, func(t tab) bool { return t.Label == label }); i >= 0 {
+			list[i].Status += "," + status
+			list[i].Count += v.Counts[status]
+			continue
 		}
-		list = append(list, tab{Status: status, Label: text(label), Count: v.Counts[status], Current: chosen == status})
+		list = append(list, tab{Status: status, Label: label, Count: v.Counts[status]})
+	}
+	for i := range list {
+		list[i].Current = chosen == list[i].Status
 	}
 	return append([]tab{all}, list...)
+}
+
+// statusesInOrder are the statuses in the order of their lists: the portal's first.
+func statusesInOrder(first []string) []string {
+	list := slices.Clone(first)
+	for _, status := range []string{"active", "pending", "expired", "suspended", "revoked"} {
+		if !slices.Contains(list, status) {
+			list = append(list, status)
+		}
+	}
+	return list
+}
+
+// listLabel is what the list of a status is called. A portal that has several lists names them by who is in them.
+func (p *page) listLabel(status string) string {
+	label := text(p.Profile.Label(status))
+	switch {
+	case label == "":
+		return p.T("status." + status)
+	case len(p.Profile.Lists) > 0 && (status == "active" || status == "suspended"):
+		return p.T("users.of_status", label)
+	}
+	return label
 }
 
 // With is the address of the list with one part of what is asked changed; it begins at the first page again.
@@ -247,26 +284,4 @@ func (p *page) accountName(id string) string {
 type action struct {
 	Label, Href string
 	Danger      bool
-}
-
-// rowActions are what can be done with an entry as it is, by whoever holds the permission. Whether the rules let them is
-// shown where it is done.
-func (p *page) rowActions(u listed) []action {
-	var list []action
-	add := func(when bool, permission, label string, danger bool, at ...string) {
-		if when && p.May(permission) {
-			list = append(list, action{label, p.At(at...), danger})
-		}
-	}
-	if u.User == nil {
-		add(true, "users:invite", p.Action("resend"), false, "invitations", u.ID(), "resend")
-		add(true, "users:invite", p.T("action.revoke_invitation"), true, "invitations", u.ID(), "revoke")
-		return list
-	}
-	here := u.Changeable()
-	add(here, "users:change_role", p.T("action.change_role"), false, "users", u.ID(), "role")
-	add(here && u.Status != string(domain.Suspended), "users:suspend", p.Action("suspend"), false, "users", u.ID(), "suspend")
-	add(here && u.Status == string(domain.Suspended), "users:suspend", p.Action("reactivate"), false, "users", u.ID(), "reactivate")
-	add(here, "users:revoke", p.Action("revoke"), true, "users", u.ID(), "revoke")
-	return list
 }

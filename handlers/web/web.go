@@ -124,6 +124,7 @@ func (s *site) groups() []map[string]verbs {
 		open,
 		s.ssoRoutes(),
 		s.accountRoutes(),
+		s.acrossRoutes(),
 		s.userRoutes(),
 		s.inviteRoutes(),
 		s.roleRoutes(),
