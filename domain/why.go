@@ -70,7 +70,7 @@ func (c askWhy) Decide(w *World, _ Issued) error {
 			return nil
 		}
 	}
-	if why.Allowed && w.enters(chain, c.who.User(), c.who.Session) != nil {
+	if why.Allowed && w.enters(chain, c.who.User(), c.who.Session, c.through) != nil {
 		why.Allowed, why.By, why.Missing = false, nil, MissingFactor
 	}
 	*c.into = why

@@ -218,3 +218,44 @@ func TestAccountsThatWantASecondFactor(t *testing.T) {
 	ann.token = w.signInWith(ann.email, secret).is(201).text("token")
 	w.do("GET", at+"/users", ann.token, nil).is(200)
 }
+
+// SPEC 1.4, 7.5: a rule of later stops the personal keys of whoever has no second factor as it stops their sessions, once
+// the grace period is over; those of the account go on.
+func TestPersonalKeysWhereASecondFactorIsWanted(t *testing.T) {
+	w := newWorld(t)
+	account, owner := w.open("Acme")
+	ann := w.member(account, owner, "admin")
+	sub := w.sub(account, "Sub", owner.token)
+	mine := w.do("POST", "/v1/me/keys", ann.token, object{"account": account, "name": "mine", "password": goodPassword}).is(201).text("token")
+	theirs := w.do("POST", keys(account), owner.token, object{"name": "theirs", "roles": []string{"viewer"}}).is(201).text("token")
+	secret, _ := w.withApp(owner)
+	owner.token = w.signInWith(owner.email, secret).is(201).text("token")
+	w.do("PUT", "/v1/accounts/"+account+"/policy", owner.token, object{"two_factor": object{"required": true, "grace": "P1D"}}).is(200)
+	users := "/v1/accounts/" + account + "/users"
+	checked := func(token string) *response {
+		return w.do("POST", "/v1/check", w.operator, object{"token": token, "permission": "users:read", "account": account}).is(200)
+	}
+	w.do("GET", users, mine, nil).is(200)
+	if r := checked(mine); r.at("allowed") != true {
+		t.Errorf("SPEC 3.12: within the grace period: %s", r.body)
+	}
+	w.clock.pass(25 * time.Hour)
+	w.do("GET", users, mine, nil).refused(403, "second_factor_required")
+	w.do("GET", "/v1/accounts/"+sub+"/users", mine, nil).refused(404, "not_found") // the access does not extend there, with or without
+	w.do("POST", invitations(account), mine, object{"emails": "x@example.com", "roles": []string{"viewer"}}).refused(403, "second_factor_required")
+	w.do("POST", invitations(account), mine, object{"emails": "x@example.com", "roles": []string{"viewer"}}, "Roster-Dry-Run", "true").refused(403, "second_factor_required")
+	if r := checked(mine); r.at("allowed") != false || r.text("missing") != "second_factor" {
+		t.Errorf("SPEC 3.12: %s", r.body)
+	}
+	w.do("GET", users, theirs, nil).is(200)
+	if r := checked(theirs); r.at("allowed") != true {
+		t.Errorf("SPEC 3.12: %s", r.body)
+	}
+	_, id := w.withApp(ann)
+	w.do("GET", users, mine, nil).is(200)
+	if r := checked(mine); r.at("allowed") != true {
+		t.Errorf("SPEC 3.12: %s", r.body)
+	}
+	w.do("DELETE", "/v1/me/factors/"+id, ann.token, object{"password": goodPassword}).is(200)
+	w.do("GET", users, mine, nil).refused(403, "second_factor_required")
+}
