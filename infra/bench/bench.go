@@ -67,6 +67,7 @@ func groups() []group {
 		{"sign-in", "sign-ins beside the bare verifying of a password, a session's token, and how well the times of refusals tell who has a user", signIns},
 		{"projections/catch-up", "all four read models from position 0, beside COPY of as many rows", catchUp},
 		{"user-list", "pages of the user list over HTTP, beside the bare SQL for the same rows", userList},
+		{"pages", "the pages of an account of many, as a browser asks for them, beside an empty answer over HTTP; how large they are", pagesShown},
 		{"visible", "from a command's acknowledgement until the read models answer with it", visible},
 		{"history", "command, check and projection with a short history and longer ones, in turns", history},
 		{"program", "the real binary with a long history: its memory under load, its starts until it says that it is ready", program},

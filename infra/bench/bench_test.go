@@ -73,7 +73,8 @@ func TestEveryRow(t *testing.T) {
 		"sign-in/told-apart/sign-in/unknown": "sign-in/user", "sign-in/told-apart/sign-in/contact": "sign-in/user", "sign-in/told-apart/reset/unknown": "sign-in/user", "sign-in/told-apart/reset/contact": "sign-in/user",
 		"projections/catch-up":         "postgres/copy",
 		"user-list/http/first-page/16": "user-list/sql", "user-list/http/deep-page/16": "user-list/sql", "user-list/http/search/16": "user-list/sql",
-		"user-list/read/first-page/16": "user-list/sql", "visible/p99": "", "visible/all/p99": "",
+		"user-list/read/first-page/16": "user-list/sql", "pages/users": "http/empty", "pages/users/size": "", "pages/search": "http/empty", "pages/user": "http/empty", "pages/invite": "http/empty",
+		"pages/roles": "http/empty", "pages/policy": "http/empty", "pages/audit": "http/empty", "pages/accounts": "http/empty", "pages/across": "http/empty", "pages/me": "http/empty", "visible/p99": "", "visible/all/p99": "",
 		"history/20/command": "", "history/200/command": "history/20/command", "history/200/check": "history/20/check",
 		"history/200/projection": "history/20/projection", "start/clean": "", "program/memory": "", "program/start/clean": "", "program/start/kill": "program/start/clean", "start/kill": "start/clean",
 	} {

@@ -29,8 +29,8 @@ type outcome struct {
 
 // turn is one of a contestant's turns.
 type turn struct {
-	rate     float64
-	p50, p99 float64 // ms
+	rate          float64
+	p50, p95, p99 float64 // ms
 }
 
 // turnsOf answers how many turns each contestant has and how long each lasts.
@@ -79,7 +79,7 @@ func (l *lab) race(ctx context.Context, list ...contestant) ([]outcome, error) {
 			o.took.add(took)
 			o.count += n
 			elapsed[i] += while
-			o.turns = append(o.turns, turn{float64(n) / while.Seconds(), took.at(0.5), took.at(0.99)})
+			o.turns = append(o.turns, turn{float64(n) / while.Seconds(), took.at(0.5), took.at(0.95), took.at(0.99)})
 		}
 	}
 	for i := range outcomes {
@@ -206,6 +206,10 @@ func perSecond(unit string) measure {
 
 func p50(unit string, of float64) measure {
 	return measure{unit, func(o outcome) float64 { return o.took.at(0.5) * of }, func(t turn) float64 { return t.p50 * of }}
+}
+
+func p95(unit string, of float64) measure {
+	return measure{unit, func(o outcome) float64 { return o.took.at(0.95) * of }, func(t turn) float64 { return t.p95 * of }}
 }
 
 func p99(unit string, of float64) measure {
