@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,8 +51,8 @@ func chromium(t testing.TB) string {
 	return ""
 }
 
-// browse opens a tab in a browser of its own.
-func (r *running) browse(language string) *tab {
+// browse opens a tab in a browser of its own; flags are further ones of the browser's.
+func (r *running) browse(language string, flags ...chromedp.ExecAllocatorOption) *tab {
 	r.t.Helper()
 	return r.browseFor(language, 4*time.Minute)
 }
@@ -61,12 +62,19 @@ func (r *running) browseFor(language string, limit time.Duration) *tab {
 	r.t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium(r.t)), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("lang", language), chromedp.Flag("accept-lang", language))
+	options = append(options, flags...)
 	ctx, stop := chromedp.NewExecAllocator(context.WithoutCancel(r.t.Context()), options...)
 	r.t.Cleanup(stop)
 	ctx, end := chromedp.NewContext(ctx)
 	r.t.Cleanup(end)
 	ctx, late := context.WithTimeout(ctx, limit)
 	r.t.Cleanup(late)
+	return r.attach(ctx)
+}
+
+// attach is a tab, or a frame in one, as a test sees it.
+func (r *running) attach(ctx context.Context) *tab {
+	r.t.Helper()
 	b := &tab{t: r.t, r: r, ctx: ctx}
 	chromedp.ListenTarget(ctx, b.hear)
 	if err := chromedp.Run(ctx, cdplog.Enable(), cdpruntime.Enable(), network.Enable()); err != nil { // the browser lives as long as this context
@@ -168,15 +176,7 @@ func (b *tab) looks(path string, width int64, theme string) {
 	b.t.Helper()
 	b.do(chromedp.EmulateViewport(width, 900), emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}))
 	b.open(path)
-	var found []struct {
-		ID, Help string
-		Nodes    []struct{ HTML, FailureSummary string }
-	}
-	b.do(chromedp.Evaluate(axeScript, nil), chromedp.Evaluate(`axe.run(document,{resultTypes:["violations"]}).then(r=>r.violations)`, &found,
-		func(p *cdpruntime.EvaluateParams) *cdpruntime.EvaluateParams { return p.WithAwaitPromise(true) }))
-	for _, v := range found {
-		b.t.Errorf("%s at %d, %s: %s (%s): %.600v", path, width, theme, v.Help, v.ID, v.Nodes)
-	}
+	b.axe(fmt.Sprintf("%s at %d, %s", path, width, theme))
 	var overflow bool
 	b.do(chromedp.Evaluate(`document.documentElement.scrollWidth > document.documentElement.clientWidth + 1`, &overflow))
 	if overflow {
@@ -193,6 +193,20 @@ func (b *tab) looks(path string, width int64, theme string) {
 		b.t.Errorf("%s at %d, %s: the browser says: %s", path, width, theme, text)
 	}
 	b.said = nil
+}
+
+// axe looks for what keeps people from using what is shown.
+func (b *tab) axe(what string) {
+	b.t.Helper()
+	var found []struct {
+		ID, Help string
+		Nodes    []struct{ HTML, FailureSummary string }
+	}
+	b.do(chromedp.Evaluate(axeScript, nil), chromedp.Evaluate(`axe.run(document,{resultTypes:["violations"]}).then(r=>r.violations)`, &found,
+		func(p *cdpruntime.EvaluateParams) *cdpruntime.EvaluateParams { return p.WithAwaitPromise(true) }))
+	for _, v := range found {
+		b.t.Errorf("%s: %s (%s): %.600v", what, v.Help, v.ID, v.Nodes)
+	}
 }
 
 // shoot keeps a picture of the page for the README.

@@ -266,6 +266,9 @@ func (p *program) startCommands(ctx context.Context) error {
 	}
 	p.access = access.New(p.app, p.sealer, hasher, token.Tokens{AddressHMAC: p.keys.AddressHMAC})
 	p.access.UsePortals(p.options.PortalOrigin)
+	if len(p.options.EmbedOrigin) > 0 {
+		p.access.UseFrames()
+	}
 	p.enroll = &enroll.Enroll{App: p.app, Access: p.access}
 	if p.operatorKey, p.keyFile, err = operatorKey(p.options.Data); err != nil {
 		return err

@@ -39,6 +39,7 @@ type serveCmd struct {
 	Accent        string          `help:"The portal's colour on pages, as #rrggbb." env:"ROSTER_ACCENT" placeholder:"COLOUR"`
 	Portal        string          `help:"The portal profile: standard, owner-manager, admin-viewer, master-user, modules, sub-accounts, or a JSON file." env:"ROSTER_PORTAL" placeholder:"NAME|FILE"`
 	PortalOrigin  []string        `help:"Portals that people are sent back to, signed in, from /sign-in?return_to=, such as https://portal.example." env:"ROSTER_PORTAL_ORIGIN" placeholder:"ORIGIN"`
+	EmbedOrigin   []string        `help:"Portals that show the page in a frame, such as https://portal.example; none: nobody does." env:"ROSTER_EMBED_ORIGIN" placeholder:"ORIGIN"`
 	TrustedProxy  []string        `help:"Networks of your own proxies, whose X-Forwarded-For is believed, such as 10.0.0.0/8." env:"ROSTER_TRUSTED_PROXY" placeholder:"CIDR"`
 	SSOPrivate    bool            `name:"sso-allow-private" help:"Let accounts connect OpenID providers at private and loopback addresses; whoever connects one can then have this machine ask there." env:"ROSTER_SSO_ALLOW_PRIVATE"`
 	GeoIP         string          `name:"geoip" help:"Address database in MaxMind's format: people then see where their devices signed in." env:"ROSTER_GEOIP" placeholder:"FILE"`
@@ -116,12 +117,14 @@ func (c *serveCmd) check() error {
 		}
 		c.PublicURL = u.Scheme + "://" + u.Host
 	}
-	for i, text := range c.PortalOrigin {
-		origin, err := access.PortalOrigin(text)
-		if err != nil {
-			return fmt.Errorf("--portal-origin %q: %w", text, err)
+	for name, list := range map[string][]string{"--portal-origin": c.PortalOrigin, "--embed-origin": c.EmbedOrigin} {
+		for i, text := range list {
+			origin, err := access.PortalOrigin(text)
+			if err != nil {
+				return fmt.Errorf("%s %q: %w", name, text, err)
+			}
+			list[i] = origin
 		}
-		c.PortalOrigin[i] = origin
 	}
 	if err := c.checkServers(); err != nil {
 		return err

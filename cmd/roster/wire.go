@@ -361,7 +361,7 @@ func (p *program) handlers() (site, health http.Handler, err error) {
 		return nil, nil, err
 	}
 	err = web.Mount(mux, web.Config{App: p.app, Access: p.access, Links: p.links(), PublicURL: p.options.PublicURL, API: v1, Health: health,
-		PortalName: p.options.PortalName, Logo: logo, Accent: p.options.Accent, HasInbox: p.inbox != nil, Portals: p.options.PortalOrigin, Logger: p.logger, Origin: config.Origin})
+		PortalName: p.options.PortalName, Logo: logo, Accent: p.options.Accent, HasInbox: p.inbox != nil, Portals: p.options.PortalOrigin, Frames: p.options.EmbedOrigin, Logger: p.logger, Origin: config.Origin})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -25,10 +25,11 @@ type message struct {
 	Label  string // what the way back is called
 }
 
-// open is the beginning of a page for which nobody needs to be signed in. It speaks the language of whoever is, else
+// open is the beginning of every page. It speaks the language of whoever is, else
 // the one that is known of whom it is about, else the browser's.
 func (s *site) open(w http.ResponseWriter, r *http.Request, who person, locales ...string) *page {
-	p := &page{site: s, w: w, r: r, Who: who, Zone: time.UTC, Now: s.App.Now().Std(), token: s.tokens(w, r)}
+	p := &page{site: s, w: w, r: r, Who: who, Zone: time.UTC, Now: s.App.Now().Std(), token: s.tokens(w, r),
+		Theme: s.theme(r), Framed: s.framed(r)}
 	if zone := locale.Location(who.TimeZone); zone != nil {
 		p.Zone = zone
 	}

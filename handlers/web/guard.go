@@ -26,7 +26,7 @@ func cookieName(name string, secure bool) string {
 	return name
 }
 
-func (s *site) sessionToken(r *http.Request) string { return cookieValue(r, SessionCookie(s.secure)) }
+func (s *site) sessionToken(r *http.Request) string { return s.cookie(r, "roster_session") }
 
 // signedInBy is what says who is signed in at a path: the session, or the operator's key as the browser keeps it.
 func (s *site) signedInBy(r *http.Request, path string) string {
@@ -44,15 +44,8 @@ func cookieValue(r *http.Request, name string) string {
 	return c.Value
 }
 
-// setCookie sets a cookie that no script can read and that other sites' forms do not send; maxAge in seconds, -1
-// removes it, 0 keeps it until the browser is closed.
-func (s *site) setCookie(w http.ResponseWriter, name, value string, maxAge int) {
-	http.SetCookie(w, &http.Cookie{Name: cookieName(name, s.secure), Value: value, Path: "/", MaxAge: maxAge,
-		HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode})
-}
-
-func (s *site) setSession(w http.ResponseWriter, token string) {
-	s.setCookie(w, "roster_session", token, int(domain.SessionLifetime.Seconds()))
+func (s *site) setSession(w http.ResponseWriter, r *http.Request, token string) {
+	s.setCookie(w, r, "roster_session", token, int(domain.SessionLifetime.Seconds()))
 }
 
 // What stands in the way before a form is read.
@@ -90,7 +83,7 @@ func (s *site) readForm(w http.ResponseWriter, r *http.Request) error {
 		}
 		return errBadForm
 	}
-	key := csrfKey(r, s.secure)
+	key := s.csrfKey(r)
 	if key == "" || !hmac.Equal([]byte(formToken(key, r.URL.Path, s.signedInBy(r, r.URL.Path))), []byte(r.PostForm.Get(tokenField))) {
 		return errStale
 	}
@@ -103,8 +96,8 @@ const (
 )
 
 // csrfKey is the browser's own random key, or "" where it has none yet.
-func csrfKey(r *http.Request, secure bool) string {
-	key := cookieValue(r, cookieName(csrfCookie, secure))
+func (s *site) csrfKey(r *http.Request) string {
+	key := s.cookie(r, csrfCookie)
 	if raw, err := base64.RawURLEncoding.DecodeString(key); err != nil || len(raw) != sha256.Size {
 		return ""
 	}
@@ -121,12 +114,12 @@ func formToken(key, action, session string) string {
 
 // tokens answers the function that makes the tokens of a page's forms, and gives the browser a key where it has none.
 func (s *site) tokens(w http.ResponseWriter, r *http.Request) func(action string) string {
-	key := csrfKey(r, s.secure)
+	key := s.csrfKey(r)
 	if key == "" {
 		var raw [sha256.Size]byte
 		_, _ = rand.Read(raw[:]) // never fails, says its documentation
 		key = base64.RawURLEncoding.EncodeToString(raw[:])
-		s.setCookie(w, csrfCookie, key, 0)
+		s.setCookie(w, r, csrfCookie, key, 0)
 	}
 	return func(action string) string { return formToken(key, action, s.signedInBy(r, action)) }
 }
@@ -144,14 +137,26 @@ func (s *site) localPath(next string) string {
 		}
 		return "/"
 	}
+	path, query, asked := strings.Cut(next, "?")
+	if !isOurs(path) {
+		return "/"
+	}
+	if q, err := url.ParseQuery(query); asked && err == nil && len(query) <= maxQuery {
+		return path + "?" + q.Encode()
+	}
+	return path
+}
+
+// maxQuery bounds what a list was asked, where it is kept over a sign-in.
+const maxQuery = 2048
+
+// isOurs says that a path is of a page of ours that takes no harm from being opened.
+func isOurs(path string) bool {
 	for _, begin := range []string{"/invitations/", "/accounts/", "/me", "/operator"} {
-		rest, ok := strings.CutPrefix(next, begin)
-		if ok && (rest != "" || begin == "/me") && strings.Trim(rest, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_/") == "" && !strings.Contains(next, "//") {
-			return next
+		rest, ok := strings.CutPrefix(path, begin)
+		if ok && (rest != "" || begin == "/me" || begin == "/operator") && strings.Trim(rest, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_/") == "" && !strings.Contains(path, "//") {
+			return true
 		}
 	}
-	if next == "/accounts" || next == "/users" {
-		return next
-	}
-	return "/"
+	return path == "/accounts" || path == "/users"
 }

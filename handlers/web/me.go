@@ -191,7 +191,8 @@ type securityPage struct {
 	Recovery int
 	Devices  []device
 	New      *newFactor
-	Mobile   string // to which a code has been sent
+	Ceremony *ceremony // a passkey that is being made
+	Mobile   string    // to which a code has been sent
 	Codes    []string
 	Wrong    *problem
 }

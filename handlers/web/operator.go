@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"roster/domain"
 	"roster/events"
@@ -42,7 +41,7 @@ func (s *site) asOperator(show func(p *page) error) func(http.ResponseWriter, *h
 		switch {
 		case codeOf(err) == domain.SignInRequired:
 			to := operatorSignIn
-			if next := s.operatorNext(r.URL.Path); next != "/operator" && r.Method == http.MethodGet {
+			if next := s.operatorNext(r.URL.RequestURI()); next != "/operator" && r.Method == http.MethodGet {
 				to += "?next=" + url.QueryEscape(next)
 			}
 			s.keepOperator(w, "", -1)
@@ -60,8 +59,8 @@ func (s *site) asOperator(show func(p *page) error) func(http.ResponseWriter, *h
 // operatorPage is the beginning of each of the operator's pages. Nobody's language or time zone is known there: the
 // browser says the one, and times are UTC.
 func (s *site) operatorPage(w http.ResponseWriter, r *http.Request) *page {
-	p := &page{site: s, w: w, r: r, Operator: true, Zone: time.UTC, Now: s.App.Now().Std(), token: s.tokens(w, r)}
-	p.words = s.catalogue.of(r, "")
+	p := s.open(w, r, person{})
+	p.Operator = true
 	p.Flash = s.flash(w, r, p.words)
 	return p
 }

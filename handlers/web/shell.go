@@ -16,7 +16,6 @@ import (
 
 	"roster/domain"
 	"roster/events"
-	"roster/handlers/locale"
 )
 
 // account is an account as the API shows it to whoever is signed in, with what they may do there.
@@ -48,6 +47,9 @@ type page struct {
 	Profile  *domain.Profile // of the account
 	Flash    flash
 	Now      time.Time
+	Theme    string // "light", "dark", or "" for as the system has it
+	Framed   bool   // it is shown in a portal's frame
+	Passkey  bool   // it asks for a passkey
 	token    func(action string) string
 }
 
@@ -161,17 +163,17 @@ const flashCookie = "roster_flash"
 
 // done leads to another page, which says what has been done. command can be undone there.
 func (p *page) done(to, key, arg, command string) error {
-	p.site.setCookie(p.w, flashCookie, url.QueryEscape(key)+"|"+url.QueryEscape(arg)+"|"+url.QueryEscape(command), 30)
+	p.site.setCookie(p.w, p.r, flashCookie, url.QueryEscape(key)+"|"+url.QueryEscape(arg)+"|"+url.QueryEscape(command), 30)
 	http.Redirect(p.w, p.r, to, http.StatusSeeOther)
 	return nil
 }
 
 func (s *site) flash(w http.ResponseWriter, r *http.Request, in words) flash {
-	parts := strings.Split(cookieValue(r, cookieName(flashCookie, s.secure)), "|")
+	parts := strings.Split(s.cookie(r, flashCookie), "|")
 	if len(parts) != 3 {
 		return flash{}
 	}
-	s.setCookie(w, flashCookie, "", -1)
+	s.setCookie(w, r, flashCookie, "", -1)
 	for i := range parts {
 		parts[i], _ = url.QueryUnescape(parts[i])
 	}
@@ -190,7 +192,7 @@ func (s *site) signedIn(show func(p *page) error) func(http.ResponseWriter, *htt
 		}
 		if !who.SignedIn() {
 			to := "/sign-in"
-			if next := s.localPath(r.URL.Path); next != "/" && r.Method == http.MethodGet { // without its query: a filter is chosen anew
+			if next := s.localPath(r.URL.RequestURI()); next != "/" && r.Method == http.MethodGet { // with what a list is asked
 				to += "?next=" + url.QueryEscape(next)
 			}
 			http.Redirect(w, r, to, http.StatusSeeOther)
@@ -206,11 +208,7 @@ func (s *site) signedIn(show func(p *page) error) func(http.ResponseWriter, *htt
 
 // page is the beginning of every signed-in page.
 func (s *site) page(w http.ResponseWriter, r *http.Request, who person) (*page, error) {
-	p := &page{site: s, w: w, r: r, Who: who, Zone: time.UTC, Now: s.App.Now().Std(), token: s.tokens(w, r)}
-	if zone := locale.Location(who.TimeZone); zone != nil {
-		p.Zone = zone
-	}
-	p.words = s.catalogue.of(r, who.Locale)
+	p := s.open(w, r, who)
 	p.Flash = s.flash(w, r, p.words)
 	var mine struct{ Items []account }
 	if err := s.get(r, "/v1/me/accounts", &mine); err != nil {

@@ -133,7 +133,7 @@ func (s *site) signInPage(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
 	}
-	body := signInBody{Next: next, SSO: s.Access.CanSSO()}
+	body := signInBody{Next: next, SSO: s.Access.CanSSO() && !s.framed(r)}
 	if body.SignUp, err = s.enroll.HasSignUp(r.Context()); err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, body := s.open(w, r, person{}), signInBody{Email: r.PostForm.Get("email"), Next: s.localPath(r.PostForm.Get("next")), SSO: s.Access.CanSSO()}
+	p, body := s.open(w, r, person{}), signInBody{Email: r.PostForm.Get("email"), Next: s.localPath(r.PostForm.Get("next")), SSO: s.Access.CanSSO() && !s.framed(r)}
 	password := r.PostForm.Get("password")
 	var in access.SignedIn
 	if len(password) > maxPassword {
@@ -182,6 +182,9 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
 		return s.startSession(w, r, before, in, body.Next)
 	case !errors.As(err, &refusal):
 		return err
+	case refusal.Code == domain.NotAvailable && p.Framed: // providers show themselves in no frame
+		body.Error = p.T("frame.sso")
+		return p.signInDoor(http.StatusForbidden, body)
 	case refusal.Code == domain.NotAvailable: // people of this domain have a provider
 		http.Redirect(w, r, "/sign-in/sso?email="+url.QueryEscape(body.Email)+"&next="+url.QueryEscape(body.Next), http.StatusSeeOther)
 		return nil
@@ -207,7 +210,7 @@ func (p *page) refusedSignIn(refusal *domain.Error, said, retry *string, wrong s
 // signingIn is a call by somebody who is about to sign in, on a device that may be known.
 func (s *site) signingIn(r *http.Request) handlers.Call {
 	call := s.call(r, events.Actor{})
-	call.Device = cookieValue(r, cookieName(deviceCookie, s.secure))
+	call.Device = s.cookie(r, deviceCookie)
 	return call
 }
 
@@ -254,8 +257,8 @@ func (s *site) startSession(w http.ResponseWriter, r *http.Request, before perso
 			s.Logger.WarnContext(r.Context(), "the session before could not be ended", "err", err)
 		}
 	}
-	s.setSession(w, in.Token)
-	s.setCookie(w, deviceCookie, in.Device, int(access.DeviceWithin.Seconds()))
+	s.setSession(w, r, in.Token)
+	s.setCookie(w, r, deviceCookie, in.Device, int(access.DeviceWithin.Seconds()))
 	http.Redirect(w, r, next, http.StatusSeeOther)
 	return nil
 }
@@ -270,7 +273,7 @@ func (s *site) signOut(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	s.setCookie(w, "roster_session", "", -1)
+	s.setCookie(w, r, "roster_session", "", -1)
 	http.Redirect(w, r, s.localPath(r.PostForm.Get("next")), http.StatusSeeOther)
 	return nil
 }

@@ -62,7 +62,7 @@ func (s *site) ssoBegin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.ssoFailed(w, r, err)
 	}
-	s.setCookie(w, ssoCookie, ticket+"~"+s.localPath(r.URL.Query().Get("next")), int(access.SSOWithin.Seconds()))
+	s.setCookie(w, r, ssoCookie, ticket+"~"+s.localPath(r.URL.Query().Get("next")), int(access.SSOWithin.Seconds()))
 	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
 }
@@ -73,8 +73,8 @@ func (s *site) ssoCallback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ticket, next, _ := strings.Cut(cookieValue(r, cookieName(ssoCookie, s.secure)), "~")
-	s.setCookie(w, ssoCookie, "", -1)
+	ticket, next, _ := strings.Cut(s.cookie(r, ssoCookie), "~")
+	s.setCookie(w, r, ssoCookie, "", -1)
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	for _, values := range q {
 		if len(values) > 1 {

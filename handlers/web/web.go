@@ -56,6 +56,7 @@ type Config struct {
 	Accent     string   // the portal's colour as #rrggbb; "": ours
 	HasInbox   bool     // there is a /dev/inbox
 	Portals    []string // the origins that sign-ins are handed over to
+	Frames     []string // the origins of portals that show the pages in a frame
 	// API answers /v1 in the process: what a signed-in page shows and does, it asks there. nil: there are no such pages.
 	API    http.Handler
 	Health http.Handler // answers /readyz in the process, for the operator's pages; nil: they say nothing of it
@@ -72,7 +73,8 @@ type site struct {
 	assets    assets
 	catalogue catalogue
 	origin    *http.CrossOriginProtection
-	headers   http.Header
+	headers   http.Header // of a page that stands alone
+	inFrame   http.Header // of one that a portal may show in a frame
 	secure    bool
 }
 
@@ -93,7 +95,7 @@ func Mount(mux *http.ServeMux, c Config) error {
 		c.Origin = origin.Behind()
 	}
 	s := &site{Config: c, enroll: &enroll.Enroll{App: c.App, Access: c.Access}, origin: http.NewCrossOriginProtection(),
-		secure: public.Scheme == "https", headers: headers(public.Scheme == "https", c.Portals)}
+		secure: public.Scheme == "https", headers: headers(public.Scheme == "https", c.Portals, nil), inFrame: headers(public.Scheme == "https", c.Portals, c.Frames)}
 	if err := s.origin.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
 		return fmt.Errorf("web: %w", err)
 	}
@@ -118,11 +120,14 @@ func Mount(mux *http.ServeMux, c Config) error {
 func (s *site) groups() []map[string]verbs {
 	open := s.openRoutes()
 	if s.API == nil {
-		return []map[string]verbs{open, s.ssoRoutes()}
+		return []map[string]verbs{open, s.ssoRoutes(), s.themeRoutes(), s.passkeyRoutes(), s.frameRoutes()}
 	}
 	return []map[string]verbs{
 		open,
 		s.ssoRoutes(),
+		s.themeRoutes(),
+		s.passkeyRoutes(),
+		s.frameRoutes(),
 		s.accountRoutes(),
 		s.acrossRoutes(),
 		s.userRoutes(),
@@ -184,7 +189,11 @@ func (s *site) route(v verbs) http.Handler {
 	}
 	slices.Sort(allow)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for name, values := range s.headers {
+		set := s.headers
+		if s.mayBeFramed(r.URL.Path) {
+			set = s.inFrame
+		}
+		for name, values := range set {
 			w.Header()[name] = values
 		}
 		verb := r.Method
@@ -215,15 +224,21 @@ func (s *site) route(v verbs) http.Handler {
 	})
 }
 
-// headers are those of every answer. Nothing may run or be loaded but our own files, nobody may frame the page or learn
-// its address. A form of ours may lead on to a portal, once it has signed somebody in.
-func headers(secure bool, portals []string) http.Header {
+// headers are those of every answer. Nothing may run or be loaded but our own files, nobody but the portals named
+// may frame the page, and none learns its address. A form of ours may lead on to a portal, once it has signed somebody in.
+func headers(secure bool, portals, frames []string) http.Header {
 	h := http.Header{}
+	ancestors := "'none'"
+	if len(frames) > 0 {
+		ancestors = strings.Join(frames, " ")
+	}
 	form := strings.Join(append([]string{"'self'"}, portals...), " ")
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action "+form+"; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action "+form+"; frame-ancestors "+ancestors+"; base-uri 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
+	if len(frames) == 0 {
+		h.Set("X-Frame-Options", "DENY")
+	}
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
@@ -265,6 +280,10 @@ type person struct {
 	TimeZone, Locale string
 }
 
+// Lent says that the session is one that the operator has opened for the person: what is the person's alone is not done
+// in it.
+func (p person) Lent() bool { return p.Opener != nil }
+
 // SignedIn says that somebody is.
 func (p person) SignedIn() bool { return !p.Actor.User().IsZero() }
 
@@ -280,8 +299,8 @@ func (s *site) who(ctx context.Context, r *http.Request) (person, error) {
 		return person{}, nil // a session that has ended is nobody's
 	case err != nil:
 		return person{}, err
-	case p.Actor.User().IsZero(), p.Opener != nil:
-		return person{}, nil // pages are for people themselves
+	case p.Actor.User().IsZero(), p.Opener != nil && !s.framed(r):
+		return person{}, nil // pages are for people themselves, and for whom a portal has opened its frame
 	}
 	profile, email, err := s.App.Person(ctx, p.User)
 	if err != nil {

@@ -3,6 +3,8 @@
 (() => {
   const all = (sel, at = document) => [...at.querySelectorAll(sel)];
 
+  const framed = "frame" in document.body.dataset ? { "Roster-Frame": "1" } : {}; // whose cookies are meant
+
   // One menu is open at a time, and Escape or a click elsewhere closes it.
   const close = (but) => all("details[data-menu][open], .switcher[open]").forEach((d) => d !== but && d.removeAttribute("open"));
   document.addEventListener("click", (e) => close(e.target.closest("details[data-menu], .switcher")));
@@ -39,7 +41,7 @@
       asking?.abort();
       asking = new AbortController();
       try {
-        const r = await fetch(check.dataset.check, { method: "POST", body, headers: { "HX-Request": "true" }, signal: asking.signal });
+        const r = await fetch(check.dataset.check, { method: "POST", body, headers: { "HX-Request": "true", ...framed }, signal: asking.signal });
         if (r.ok) document.getElementById("chips").outerHTML = await r.text();
       } catch (err) { if (err.name !== "AbortError") throw err; }
     }, 350);
