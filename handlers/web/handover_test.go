@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"html"
 	"net/http"
 	"net/url"
 	"strings"
@@ -110,6 +111,12 @@ func TestHandOverSecondStep(t *testing.T) {
 	page := signInTo(portalCallback, "s")
 	asked := b.submit(page, "/sign-in", "email", "olga@acme.example", "password", goodPassword).want(http.StatusOK, "Second step")
 	b.get(page).want(http.StatusOK, "Password") // not signed in
+	_, anew, _ := strings.Cut(asked.body, `<p><a href="`)
+	anew, _, found := strings.Cut(anew, `">Begin anew`)
+	begun := b.get(html.UnescapeString(anew)).want(http.StatusOK, "Password")
+	if got := b.hidden(begun.body).Get("next"); !found || got != b.hidden(asked.body).Get("next") || !strings.Contains(got, "return_to=") {
+		t.Errorf("SPEC 7.6: %s leads on to %q", anew, got)
+	}
 	values := b.hidden(asked.body)
 	values.Set("code", code(t, made.Secret, time.Now().Add(30*time.Second)))
 	b.landed(b.send(b.form("/sign-in/factor", values)))

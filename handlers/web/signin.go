@@ -277,3 +277,11 @@ func (s *site) signOut(w http.ResponseWriter, r *http.Request) error {
 	http.Redirect(w, r, s.localPath(r.PostForm.Get("next")), http.StatusSeeOther)
 	return nil
 }
+
+// nextQuery is what a link to the sign-in says of where it leads on to.
+func nextQuery(next string) string {
+	if next == "" {
+		return ""
+	}
+	return "?next=" + url.QueryEscape(next)
+}
