@@ -31,6 +31,7 @@ type Factor struct {
 	ExpiresAt  events.Time // until then it has to be verified
 	Step       int64       // of the last code that was used: none at or before it works any more
 	UsedAt     events.Time
+	Count      uint32 // of a passkey: the highest signature counter that was shown
 }
 
 // recovery is the recovery codes of a user: their hashes are in the vault.
@@ -106,7 +107,9 @@ func (u User) usedFactor(f events.SessionStarted, at events.Time) User {
 	if f.Factor.IsZero() {
 		return u
 	}
-	return u.withFactor(f.Factor, func(one *Factor) { one.Step, one.UsedAt = max(one.Step, f.Step), at })
+	return u.withFactor(f.Factor, func(one *Factor) {
+		one.Step, one.UsedAt, one.Count = max(one.Step, f.Step), at, max(one.Count, f.Count)
+	})
 }
 
 // Asked lists the factors of which a sign-in has to use one: none where a password is enough. A mobile number is asked

@@ -8,7 +8,7 @@ import (
 
 // SnapshotFormat is the version of a snapshot's bytes and of what they mean. Whoever changes a state, its bytes, or
 // what a fact does to it, counts it up: then snapshots made before are none.
-const SnapshotFormat = 5
+const SnapshotFormat = 6
 
 // ErrSnapshot: these bytes are no snapshot.
 var ErrSnapshot = errors.New("not a snapshot")
@@ -357,6 +357,7 @@ func (f *Factor) code(c *coder) {
 	number(c, &f.ExpiresAt)
 	number(c, &f.Step)
 	number(c, &f.UsedAt)
+	number(c, &f.Count)
 }
 
 func (a *Address) code(c *coder) {

@@ -66,6 +66,8 @@ type SessionStarted struct {
 	// Factor is the second factor that was used, and Step which of its codes: each is used once.
 	Factor FactorID `json:"factor,omitzero"`
 	Step   int64    `json:"step,omitempty"`
+	// Count is the signature counter that a passkey has shown: it only ever rises.
+	Count uint32 `json:"count,omitempty"`
 	// Of a session that was handed over: the one it came from, and the origin of the portal that has it.
 	From   SessionID `json:"from,omitzero"`
 	Portal string    `json:"portal,omitempty"`

@@ -33,7 +33,9 @@ type Passkeys interface {
 	// Ask is for one of a user's passkeys; nil for anybody's, which then has to verify the person, too.
 	Ask(u *PasskeyUser) (options, session []byte, err error)
 	Whose(response []byte) (events.UserID, error)
-	Answered(u PasskeyUser, session, response []byte) (which int, err error)
+	// Answered says which of the user's it was, and its signature counter. One that is not above what it was when it was
+	// registered proves nothing, except 0 after 0.
+	Answered(u PasskeyUser, session, response []byte) (which int, count uint32, err error)
 }
 
 // UsePasskeys lets people register and show passkeys. It is called before anything else.
@@ -249,13 +251,13 @@ func (a *Access) ShowPasskey(ctx context.Context, call handlers.Call, state stri
 	if err != nil {
 		return SignedIn{}, err
 	}
-	which, err := a.passkeys.Answered(PasskeyUser{ID: u.ID, Credentials: credentials}, c.Data, response)
+	which, count, err := a.passkeys.Answered(PasskeyUser{ID: u.ID, Credentials: credentials}, c.Data, response)
 	if errors.Is(err, ErrPasskey) {
 		return SignedIn{}, wrongPasskey()
 	}
 	if err != nil {
 		return SignedIn{}, err
 	}
-	cmd.Factor = list[which].ID
+	cmd.Factor, cmd.Count = list[which].ID, count
 	return a.start(ctx, call, cmd)
 }

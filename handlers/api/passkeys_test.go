@@ -153,3 +153,42 @@ func TestPasskeys(t *testing.T) {
 	w.do("POST", "/v1/sessions/factor", "", object{}).refused(422, "invalid")
 	w.do("POST", "/v1/sessions/factor", "", object{"challenge": "x", "code": "1", "passkey": object{"state": "x", "credential": object{}}}).refused(422, "invalid")
 }
+
+// SPEC 4.5: a passkey whose counter does not rise is a copy of one (WebAuthn 6.1.1), and signs nobody in; one that counts
+// nothing always says 0.
+func TestPasskeyCounters(t *testing.T) {
+	w := newBareWorld(t)
+	account, owner := w.open("Acme")
+	v, err := passkey.New("http://portal.example", "Acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.config.Access.UsePasskeys(v)
+	for _, c := range []struct {
+		name       string
+		registered uint32
+		shown      []uint32 // 0 beyond the first: it has begun anew
+		works      []bool
+	}{
+		{"counts nothing", 0, []uint32{0, 0, 0}, []bool{true, true, true}},
+		{"counts", 5, []uint32{6, 7, 4000000000, 4000000000, 7, 0, 4294967295}, []bool{true, true, true, false, false, false, true}},
+		{"an older copy", 5, []uint32{5, 4, 0, 6}, []bool{false, false, false, true}},
+		{"begins to count", 0, []uint32{0, 3, 0, 3, 4}, []bool{true, true, false, false, true}},
+	} {
+		p := w.member(account, owner, "viewer")
+		k := newKey(t)
+		k.cred.Counter = c.registered
+		begun := w.do("POST", "/v1/me/factors/passkey", p.token, object{"password": goodPassword}).is(200)
+		w.do("POST", "/v1/me/factors/passkey/verify", p.token, k.create(begun)).is(201)
+		for i, n := range c.shown {
+			w.clock.pass(time.Minute)
+			k.cred.Counter = n
+			r := w.do("POST", "/v1/sessions/factor", "", object{"passkey": k.get(w.do("POST", "/v1/sessions/passkey", "", nil).is(200))})
+			if c.works[i] {
+				r.is(201)
+			} else {
+				r.refused(401, "bad_credentials")
+			}
+		}
+	}
+}

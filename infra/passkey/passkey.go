@@ -140,15 +140,16 @@ func (v Verifier) Whose(response []byte) (events.UserID, error) {
 	return events.UserID(parsed.Response.UserHandle), nil
 }
 
-// Answered verifies a passkey that was shown and answers which of the user's it was.
-func (v Verifier) Answered(u access.PasskeyUser, session, response []byte) (which int, err error) {
+// Answered verifies a passkey that was shown and answers which of the user's it was, and how often it says
+// that it has signed.
+func (v Verifier) Answered(u access.PasskeyUser, session, response []byte) (which int, count uint32, err error) {
 	data, p, err := again(u, session)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(response)
 	if err != nil {
-		return 0, access.ErrPasskey
+		return 0, 0, access.ErrPasskey
 	}
 	var shown *webauthn.Credential
 	if len(data.UserID) == 0 {
@@ -161,13 +162,13 @@ func (v Verifier) Answered(u access.PasskeyUser, session, response []byte) (whic
 	} else {
 		shown, err = v.wa.ValidateLogin(p, data, parsed)
 	}
-	if err != nil {
-		return 0, access.ErrPasskey
+	if err != nil || shown.Authenticator.CloneWarning {
+		return 0, 0, access.ErrPasskey
 	}
 	for i := range p.credentials {
 		if string(p.credentials[i].ID) == string(shown.ID) {
-			return i, nil
+			return i, parsed.Response.AuthenticatorData.Counter, nil
 		}
 	}
-	return 0, access.ErrPasskey
+	return 0, 0, access.ErrPasskey
 }
