@@ -264,7 +264,8 @@ func TestPages(t *testing.T) {
 	// What the last owner may not do is said where the button is.
 	me := ann.get("/v1/me").Want(200).JSON()["id"].(string)
 	b.open(at + "/users/" + me)
-	b.sees("You have no permission for this.")
+	b.sees("The account needs an active holder of Owner: this is the last one, who keeps it.")
+	b.sees("Nobody does this to themselves.")
 
 	// Inviting: each address is understood while it is typed, then has a result of its own.
 	b.open(at + "/invite")
@@ -300,7 +301,7 @@ func TestPages(t *testing.T) {
 	invitation := ann.post("/v1/accounts/"+account+"/invitations", m{"emails": "emil@northwind.example", "roles": []string{"viewer"}}).Want(200).JSON()["results"].([]any)[0].(m)["invitation"].(string)
 	ann.post("/v1/accounts/"+account+"/keys", m{"name": "CI", "roles": []string{"viewer"}}).Want(201)
 	for _, path := range []string{"/accounts", at + "/users", at + "/users?q=nobody-there", at + "/users/" + bob, at + "/users/" + bob + "/role", at + "/users/" + bob + "/access",
-		at + "/users/" + bob + "/revoke", at + "/users/bulk?action=suspend&user=" + bob, at + "/invite", at + "/invitations/" + invitation, at + "/invitations/" + invitation + "/resend",
+		at + "/users/" + bob + "/revoke", at + "/users/bulk?action=suspend&user=" + bob, at + "/invite", at + "/invite/csv", "/users", "/me/accounts/" + account + "/leave", at + "/close", at + "/invitations/" + invitation, at + "/invitations/" + invitation + "/resend",
 		at + "/roles", at + "/roles/new", at + "/roles/desk", at + "/policy", at + "/contacts", at + "/contacts/" + contact, at + "/keys", at + "/sso", at + "/tree", at + "/audit",
 		"/me", "/me/security", "/me/preferences", at + "/nowhere"} {
 		b.looks(path, 1600, "light")

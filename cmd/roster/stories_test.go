@@ -12,7 +12,7 @@ import (
 func TestStories(t *testing.T) {
 	t.Parallel()
 	l := openLibrary(t)
-	for name, play := range map[string]func(*story){"owner-manager": ownerManager, "admin-viewer": adminViewer, "master-user": masterUser, "modules": modulesOf, "sub-accounts": subAccounts} {
+	for name, play := range map[string]func(*story){"owner-manager": ownerManager, "admin-viewer": adminViewer, "master-user": masterUser, "modules": modulesOf, "sub-accounts": subAccounts, "standard": inviting} {
 		t.Run(name, func(t *testing.T) { play(l.story(t, name)) })
 	}
 }

@@ -37,6 +37,37 @@ func TestOperatorAccounts(t *testing.T) {
 	w.do("GET", at, "", nil).refused(401, "sign_in_required")
 }
 
+// A user as the operator sees them, with their access over all accounts (SPEC 4.10).
+func TestOperatorUser(t *testing.T) {
+	w := newWorld(t)
+	one, owner := w.open("One")
+	two, _ := w.open("Two")
+	eve := w.grant(one, owner, "viewer", false)
+	w.do("POST", "/v1/accounts/"+two+"/users", w.operator, object{"user": eve.id, "roles": []string{"admin"}}).is(200)
+	at := "/v1/operator/users/" + eve.id
+	got := w.do("GET", at, w.operator, nil).is(200)
+	if got.text("id") != eve.id || got.text("email") != eve.email || got.text("status") != "active" || got.at("two_factor") != false || got.count("accounts") != 2 {
+		t.Errorf("%s", got.body)
+	}
+	for _, n := range []string{"0", "1"} {
+		want := map[string]string{one: "viewer", two: "admin"}[got.text("accounts."+n+".id")]
+		if got.text("accounts."+n+".roles.0") != want || got.text("accounts."+n+".status") != "active" {
+			t.Errorf("account %s: %s", n, got.body)
+		}
+	}
+	w.do("POST", at+"/lock", w.operator, object{}).is(200)
+	if status := w.do("GET", at, w.operator, nil).is(200).text("status"); status != "locked" {
+		t.Errorf("locked: %s", status)
+	}
+	w.do("POST", "/v1/operator/erase", w.operator, object{"user": eve.id}).is(200)
+	if got := w.do("GET", at, w.operator, nil).is(200); got.text("status") != "erased" || strings.Contains(string(got.body), eve.email) {
+		t.Errorf("erased: %s", got.body)
+	}
+	w.do("GET", "/v1/operator/users/"+one, w.operator, nil).refused(404, "not_found")
+	w.do("GET", at, owner.token, nil).refused(403, "not_permitted")
+	w.do("GET", at, "", nil).refused(401, "sign_in_required")
+}
+
 // The operator searches all users; each person stands there once (SPEC 4.10, 5.5: locked and erased ones too).
 func TestOperatorUsers(t *testing.T) {
 	w := newWorld(t)

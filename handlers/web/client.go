@@ -71,10 +71,18 @@ func (s *site) send(r *http.Request, method, path string, body, out any, headers
 	return answer.header, nil
 }
 
+// csvText is a body that is sent as it stands.
+type csvText string
+
 // question is a request to the API by whoever sent r.
 func (s *site) question(r *http.Request, method, path string, body any, headers ...string) (*http.Request, error) {
 	var content []byte
-	if body != nil {
+	kind := "application/json"
+	switch body := body.(type) {
+	case nil:
+	case csvText:
+		content, kind = []byte(body), "text/csv"
+	default:
 		var err error
 		if content, err = json.Marshal(body); err != nil {
 			return nil, err
@@ -91,7 +99,7 @@ func (s *site) question(r *http.Request, method, path string, body any, headers 
 		}
 	}
 	if body != nil {
-		ask.Header.Set("Content-Type", "application/json")
+		ask.Header.Set("Content-Type", kind)
 	}
 	token := s.sessionToken(r)
 	if ofOperator(r.URL.Path) { // what the person who is signed in beside may do plays no part

@@ -69,14 +69,24 @@ func (s *site) readForm(w http.ResponseWriter, r *http.Request) error {
 	if !opaque && s.origin.Check(r) != nil {
 		return errForeign
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	files, limit, parse := false, int64(maxBody), r.ParseForm
+	if r.PathValue("account") != "" && strings.Contains(r.URL.Path, "/invite") { // 5,000 addresses, or a file of them
+		files, limit = strings.HasSuffix(r.URL.Path, "/invite/csv"), maxInvitees
+	}
+	if files && kind == "multipart/form-data" {
+		parse = func() error { return r.ParseMultipartForm(limit) }
+	} else if kind != "application/x-www-form-urlencoded" {
 		return errFormType
 	}
-	if r.ContentLength > maxBody {
+	if err != nil {
+		return errFormType
+	}
+	if r.ContentLength > limit {
 		return errTooLarge
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	if err := r.ParseForm(); err != nil {
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
+	if err := parse(); err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
 			return errTooLarge

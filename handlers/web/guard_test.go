@@ -67,7 +67,7 @@ func TestForeignFormsAreRefused(t *testing.T) {
 			"text/plain":            {right, func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, http.StatusUnsupportedMediaType},
 			"JSON":                  {right, func(r *http.Request) { r.Header.Set("Content-Type", "application/json") }, http.StatusUnsupportedMediaType},
 			"no type":               {right, func(r *http.Request) { r.Header.Del("Content-Type") }, http.StatusUnsupportedMediaType},
-			"too large":             {url.Values{"csrf": right["csrf"], "x": {strings.Repeat("x", 1<<20)}}, func(*http.Request) {}, http.StatusRequestEntityTooLarge},
+			"too large":             {url.Values{"csrf": right["csrf"], "x": {strings.Repeat("x", 65<<10)}}, func(*http.Request) {}, http.StatusRequestEntityTooLarge},
 		} {
 			t.Run(strings.SplitN(path, "/", 3)[1]+" "+name, func(t *testing.T) {
 				r := b.form(path, c.values)

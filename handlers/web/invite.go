@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 func (s *site) inviteRoutes() map[string]verbs {
 	return map[string]verbs{
 		"/accounts/{account}/invite":                            {http.MethodGet: s.inAccount(s.invitePage), http.MethodPost: s.inAccount(s.invite)},
+		"/accounts/{account}/invite/csv":                        {http.MethodGet: s.inAccount(s.csvPage), http.MethodPost: s.inAccount(s.inviteByCSV)},
 		"/accounts/{account}/invite/check":                      {http.MethodPost: s.inAccount(s.checkAddresses)},
 		"/accounts/{account}/invitations/{invitation}":          {http.MethodGet: s.inAccount(s.openInvitation)},
 		"/accounts/{account}/invitations/{invitation}/{action}": {http.MethodGet: s.inAccount(s.invitationDeedPage), http.MethodPost: s.inAccount(s.invitationDeed)},
@@ -49,6 +51,37 @@ type outcome struct {
 
 // Good says that the address is, or would be, invited.
 func (o outcome) Good() bool { return o.Outcome == "invited" }
+
+// maxChips is how many addresses are shown while they are typed.
+const maxChips = 1000
+
+// BadFirst are the addresses, those that would not be invited first.
+func (v invitePage) BadFirst() []outcome {
+	list := slices.Clone(v.Checked)
+	slices.SortStableFunc(list, func(a, b outcome) int {
+		switch {
+		case a.Good() == b.Good():
+			return 0
+		case a.Good():
+			return 1
+		}
+		return -1
+	})
+	return list
+}
+
+// Tally is how many addresses have each outcome.
+func (v invitePage) Tally() []deedCount {
+	var list []deedCount
+	for _, o := range v.Checked {
+		if i := slices.IndexFunc(list, func(d deedCount) bool { return d.Type == o.Outcome }); i >= 0 {
+			list[i].N++
+		} else {
+			list = append(list, deedCount{o.Outcome, 1})
+		}
+	}
+	return list
+}
 
 // OutcomeText says what became of an address; of one that was refused, why.
 func (p *page) OutcomeText(o outcome) string {

@@ -38,7 +38,10 @@ const (
 )
 
 // maxBody bounds what a form may send.
-const maxBody = 1 << 20 // 5,000 addresses with names fit
+const maxBody = 64 << 10
+
+// maxInvitees bounds what a form may send that invites people.
+const maxInvitees = 2 << 20
 
 // Links reads the tokens of links. A token that is none, whatever the reason, is an error.
 type Links interface {
