@@ -114,7 +114,23 @@ func TestOperatorPages(t *testing.T) {
 	b.open("/operator/mails?outcome=bounced")
 	b.sees("No mail.")
 
-	for _, path := range []string{"/operator/mails", "/operator/mails?outcome=bounced", users + bob, users + bob + "/lock", users + bob + "/erase", users + cara, "/operator/users", "/operator/users?q=nobody", at + account, at + sub, at + account + "/close", at + account + "/adopt", at + account + "/owner?q=bob", at + account + "/owner?user=" + bob,
+	operator := r.as(r.key())
+	list := operator.get("/v1/operator/mails?outcome=sent&limit=1").Want(200).JSON()["items"].([]any)
+	if len(list) != 1 || list[0].(m)["kind"] == "" || list[0].(m)["outcome"] != "sent" || list[0].(m)["done_at"] == nil {
+		t.Errorf("SPEC 2.11: %v", list)
+	}
+	operator.get("/v1/operator/mails?outcome=lost").Want(422, "invalid")
+	ann.get("/v1/operator/mails").Want(403, "not_permitted")
+
+	// SPEC 5.1, 5.2: the trail of everything, with the filters that an account's has.
+	b.open("/operator/audit")
+	b.sees("Everything that happened in the installation")
+	b.open("/operator/audit?action=user.locked")
+	b.until(`(() => { const rows = [...document.querySelectorAll(".table > table > tbody > tr")].map(tr => tr.innerText);
+		return rows.length > 0 && rows.every(r => r.includes("Locked") && r.includes("Bob Stone")); })()`)
+	b.shoot("/operator/audit", "operator.png", 1280, "light")
+
+	for _, path := range []string{"/operator/audit", "/operator/audit?q=nobody-there", "/operator/mails", "/operator/mails?outcome=bounced", users + bob, users + bob + "/lock", users + bob + "/erase", users + cara, "/operator/users", "/operator/users?q=nobody", at + account, at + sub, at + account + "/close", at + account + "/adopt", at + account + "/owner?q=bob", at + account + "/owner?user=" + bob,
 		"/operator/accounts", "/operator/accounts?q=nobody", "/operator", "/operator/projections", "/operator/nowhere"} {
 		b.looks(path, 1600, "light")
 		b.looks(path, 360, "dark")

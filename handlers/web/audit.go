@@ -10,12 +10,15 @@ import (
 	"time"
 )
 
-// auditRoutes are the pages of an account's audit trail.
+// auditRoutes are the pages of an account's audit trail, and of the operator's, which is that of everything.
 func (s *site) auditRoutes() map[string]verbs {
 	return map[string]verbs{
 		"/accounts/{account}/audit":        {http.MethodGet: s.inAccount(s.audit)},
 		"/accounts/{account}/audit.csv":    {http.MethodGet: s.inAccount(s.auditExport("text/csv", "csv"))},
 		"/accounts/{account}/audit.ndjson": {http.MethodGet: s.inAccount(s.auditExport("application/x-ndjson", "ndjson"))},
+		"/operator/audit":                  {http.MethodGet: s.asOperator(s.audit)},
+		"/operator/audit.csv":              {http.MethodGet: s.asOperator(s.auditExport("text/csv", "csv"))},
+		"/operator/audit.ndjson":           {http.MethodGet: s.asOperator(s.auditExport("application/x-ndjson", "ndjson"))},
 	}
 }
 
@@ -25,6 +28,22 @@ type auditPage struct {
 	NextCursor *string `json:"next_cursor"`
 	Query      url.Values
 	Wrong      *problem
+	At         string // of the page
+}
+
+// trailAt is where the trail that is looked at has its page, and trailAPI where the API has it.
+func (p *page) trailAt() string {
+	if p.Operator {
+		return "/operator/audit"
+	}
+	return p.At("audit")
+}
+
+func (p *page) trailAPI(query string) string {
+	if p.Operator {
+		return "/v1/operator/audit?" + query
+	}
+	return p.api("/audit?" + query)
 }
 
 // auditFilters are what the trail can be filtered by.
@@ -53,13 +72,21 @@ func (p *page) auditQuery() (shown, asked url.Values) {
 	return shown, asked
 }
 
+// trailAbout says what the trail is of.
+func (p *page) trailAbout() string {
+	if p.Operator {
+		return p.T("operator.audit_about")
+	}
+	return p.T("audit.about", text(p.Account.Name))
+}
+
 func (s *site) audit(p *page) error {
 	p.Title, p.Section = p.T("nav.audit"), "audit"
-	var v auditPage
+	v := auditPage{At: p.trailAt()}
 	var asked url.Values
 	v.Query, asked = p.auditQuery()
 	asked.Set("limit", "50")
-	err := s.get(p.r, p.api("/audit?"+asked.Encode()), &v)
+	err := s.get(p.r, p.trailAPI(asked.Encode()), &v)
 	if v.Wrong = asProblem(err); err != nil && (v.Wrong == nil || v.Wrong.Status != http.StatusUnprocessableEntity) {
 		return err
 	}
@@ -71,7 +98,7 @@ func (s *site) auditExport(kind, ending string) func(p *page) error {
 	return func(p *page) error {
 		_, asked := p.auditQuery()
 		asked.Del("cursor")
-		ask, err := s.question(p.r, http.MethodGet, p.api("/audit?"+asked.Encode()), nil, "Accept", kind)
+		ask, err := s.question(p.r, http.MethodGet, p.trailAPI(asked.Encode()), nil, "Accept", kind)
 		if err != nil {
 			return err
 		}
@@ -82,8 +109,8 @@ func (s *site) auditExport(kind, ending string) func(p *page) error {
 }
 
 // With is the address of the trail with one part of what is asked changed.
-func (v auditPage) With(p *page, path, name, value string) string {
-	return withQuery(p.At(path), v.Query, name, value)
+func (v auditPage) With(ending, name, value string) string {
+	return withQuery(v.At+ending, v.Query, name, value)
 }
 
 // change is one thing that an entry changed.

@@ -140,7 +140,7 @@ func (s *site) backToOperator(w http.ResponseWriter, r *http.Request) error {
 func (p *page) operatorNavigation() []link {
 	return []link{{"overview", p.T("operator.overview"), "/operator"}, {"accounts", p.T("operator.accounts"), "/operator/accounts"},
 		{"users", p.T("operator.users"), "/operator/users"}, {"projections", p.T("operator.models"), "/operator/projections"},
-		{"mails", p.T("operator.mails"), "/operator/mails"}}
+		{"mails", p.T("operator.mails"), "/operator/mails"}, {"audit", p.T("nav.audit"), "/operator/audit"}}
 }
 
 // away asks for a part of a page without which the rest is still of use: where it cannot be answered now, it says why.
