@@ -54,11 +54,11 @@ func chromium(t testing.TB) string {
 // browse opens a tab in a browser of its own; flags are further ones of the browser's.
 func (r *running) browse(language string, flags ...chromedp.ExecAllocatorOption) *tab {
 	r.t.Helper()
-	return r.browseFor(language, 4*time.Minute)
+	return r.browseFor(language, 4*time.Minute, flags...)
 }
 
 // browseFor is browse for what takes longer.
-func (r *running) browseFor(language string, limit time.Duration) *tab {
+func (r *running) browseFor(language string, limit time.Duration, flags ...chromedp.ExecAllocatorOption) *tab {
 	r.t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium(r.t)), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("lang", language), chromedp.Flag("accept-lang", language))
@@ -168,7 +168,7 @@ func (b *tab) signsIn(email string) {
 	b.open("/sign-in")
 	b.fill("email", email)
 	b.fill("password", password)
-	b.click("Sign in")
+	b.do(chromedp.Submit("#password", chromedp.ByQuery)) // whatever the button is called in the browser's language
 }
 
 // looks looks at a page as people with a narrow screen or a dark theme do, and as those who cannot see it.
@@ -244,6 +244,21 @@ func TestPages(t *testing.T) {
 	b.seesNot("bob.stone@northwind.example") // as one types
 	b.sees("cara.diaz@northwind.example")
 
+	b.open(at + "/users?role=viewer&role=owner&status=active&status=pending") // several at once (SPEC 3.1)
+	b.sees("cara.diaz@northwind.example")
+	b.sees("ann@northwind.example")
+	b.seesNot("bob.stone@northwind.example")
+	b.click("Role")
+	b.do(chromedp.Click(`input[name="role"][value="viewer"]`, chromedp.ByQuery))
+	b.until(`!document.getElementById("list").innerText.includes("cara.diaz")`)
+	b.do(chromedp.EmulateViewport(1280, 900)) // on a narrow screen it is folded away
+	b.click("Dark")                           // kept in this browser, whatever the system has
+	b.until(`document.documentElement.dataset.theme === "dark" && location.search.includes("status=")`)
+	b.looks(at+"/users?role=viewer%2Cowner", 1600, "light")
+	b.open(at + "/users")
+	b.click("As the system")
+	b.until(`!document.documentElement.dataset.theme`)
+
 	// Suspending shows what would happen first, bites, and can be taken back.
 	b.open(at + "/users/" + bob)
 	b.click("Suspend")
@@ -291,7 +306,7 @@ func TestPages(t *testing.T) {
 	d.fill("password", password)
 	d.fill("confirm", password)
 	d.do(chromedp.Submit("#password", chromedp.ByQuery))
-	d.sees("You are a member now")
+	d.sees("Sie sind jetzt Mitglied")
 	d.signsIn("dora@northwind.example")
 	d.sees("Alle, die in Northwind handeln können")
 

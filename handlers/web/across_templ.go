@@ -755,7 +755,7 @@ func acrossTable(p *page, v acrossPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = operatorPager(p, v.First("/users"), v.Next("/users")).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = pagerView(p, pages("/users", v.Query, v.NextCursor)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -60,6 +60,9 @@ func (p *page) auditQuery() (shown, asked url.Values) {
 			asked.Set(name, value)
 		}
 	}
+	if back := p.r.URL.Query().Get("back"); back != "" {
+		shown.Set("back", back)
+	}
 	for name, days := range map[string]int{"from": 0, "to": 1} { // the last day is part of it
 		value := p.r.URL.Query().Get(name)
 		day, err := time.ParseInLocation(time.DateOnly, value, p.Zone)

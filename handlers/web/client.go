@@ -136,6 +136,7 @@ func withQuery(at string, asked url.Values, name, value string) string {
 	q := url.Values{}
 	maps.Copy(q, asked)
 	q.Del("cursor")
+	q.Del("back")
 	if q.Del(name); value != "" {
 		q.Set(name, value)
 	}

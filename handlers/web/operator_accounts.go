@@ -37,6 +37,9 @@ func search[T any](p *page, path string, names ...string) (found[T], error) {
 			ask.Set(name, value)
 		}
 	}
+	if back := p.r.URL.Query().Get("back"); back != "" {
+		v.Query.Set("back", back)
+	}
 	err := p.site.get(p.r, path+"?"+ask.Encode(), &v)
 	refused := asProblem(err)
 	switch {
@@ -250,20 +253,4 @@ func pathText(list []account) string {
 		names = append(names, text(a.Name))
 	}
 	return strings.Join(names, " › ")
-}
-
-// First is the address of the first page, where this is another one.
-func (v found[T]) First(at string) string {
-	if v.Query.Get("cursor") == "" {
-		return ""
-	}
-	return v.With(at, "", "")
-}
-
-// Next is the address of the next page.
-func (v found[T]) Next(at string) string {
-	if v.NextCursor == nil {
-		return ""
-	}
-	return v.With(at, "cursor", *v.NextCursor)
 }

@@ -315,7 +315,7 @@ func operatorUserTable(p *page, v found[anyUser]) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = operatorPager(p, v.First("/operator/users"), v.Next("/operator/users")).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = pagerView(p, pages("/operator/users", v.Query, v.NextCursor)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"roster/domain"
@@ -111,10 +112,13 @@ func (s *site) users(p *page) error {
 	v := usersPage{Query: url.Values{}}
 	ask := url.Values{"limit": {"50"}}
 	for _, name := range filterNames() {
-		if value := p.r.URL.Query().Get(name); value != "" {
+		if value := strings.Join(p.r.URL.Query()[name], ","); value != "" { // of several boxes, several values
 			v.Query.Set(name, value)
 			ask.Set(name, value)
 		}
+	}
+	if back := p.r.URL.Query().Get("back"); back != "" {
+		v.Query.Set("back", back)
 	}
 	for _, name := range []string{"last_sign_in_after", "last_sign_in_before"} { // days of the viewer's zone
 		value := p.r.URL.Query().Get(name)
@@ -238,19 +242,37 @@ func (v usersPage) More() bool {
 // Filtered says that not all are shown.
 func (v usersPage) Filtered() bool {
 	for name := range v.Query {
-		if name != "sort" && name != "cursor" {
+		if name != "sort" && name != "cursor" && name != "back" {
 			return true
 		}
 	}
 	return false
 }
 
-// Next is the address of the next page.
-func (v usersPage) Next(p *page) string {
-	if v.NextCursor == nil {
-		return ""
+// Chosen are the values of a filter that takes several.
+func (v usersPage) Chosen(name string) []string { return strings.Split(v.Query.Get(name), ",") }
+
+// option is one of several that can be chosen.
+type option struct{ Value, Label string }
+
+// Statuses are those that the list can be filtered by.
+func (v usersPage) Statuses() []option {
+	var list []option
+	for _, t := range v.Tabs {
+		if t.Status != "" {
+			list = append(list, option{t.Status, t.Label})
+		}
 	}
-	return v.With(p, "cursor", *v.NextCursor)
+	return list
+}
+
+// RoleOptions are the roles that the list can be filtered by.
+func (v usersPage) RoleOptions() []option {
+	var list []option
+	for _, r := range v.Roles {
+		list = append(list, option{r.ID, text(r.Label)})
+	}
+	return list
 }
 
 func count(n int) string { return strconv.Itoa(n) }
