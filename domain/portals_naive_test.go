@@ -155,11 +155,16 @@ func (n *naive) add(b events.Boundary, by events.Actor, e events.Event) {
 	case events.MembershipRoleChanged:
 		a.members[f.User].grants = f.To
 	case events.MembershipActivated:
-		a.members[f.User].status = "active"
+		if !f.Suspended { // who signs in while suspended is still that
+			a.members[f.User].status = "active"
+		}
 	case events.MembershipSuspended:
 		a.members[f.User].status = "suspended"
 	case events.MembershipReactivated:
 		a.members[f.User].status = "active"
+		if f.Pending { // and waits on for the first sign-in
+			a.members[f.User].status = "pending"
+		}
 	case events.MembershipRevoked:
 		a.members[f.User].status = "revoked"
 	case events.MembershipLeft:
