@@ -115,6 +115,7 @@ type LookedAt struct {
 	HasUser    bool // the invitee has to sign in
 	Accounts   []InvitedInto
 	Password   events.PasswordRule // of a new person's
+	Ask        string              // what a new person gives: AskNames or AskPassword
 }
 
 // InvitedInto is one of the accounts that an invitation is for.
@@ -142,6 +143,7 @@ func (c LookAtInvitation) Decide(w *World, _ Issued) error {
 		c.Into.Accounts = append(c.Into.Accounts, InvitedInto{p.account, at.Name, p.Grants})
 	}
 	c.Into.Password = w.PersonRules(events.UserID{}, ids...).Password
+	c.Into.Ask = w.ProfileOf(c.Account).Ask
 	return w.alive(c.Account, i, c.Generation)
 }
 

@@ -312,23 +312,23 @@ func (p *person) link() string {
 	return p.followed[len(p.followed)-1]
 }
 
-// follows opens the link in the mail and accepts what it offers, as somebody new.
-func (p *person) follows(wants ...string) {
+// follows opens the link in the mail and accepts what it offers, as somebody new. It answers whether names were asked for.
+func (p *person) follows(wants ...string) (named bool) {
 	p.t.Helper()
 	token := p.link()
 	p.goes("/invitations/" + token)
 	p.goes("/invitations/" + token) // looking takes nothing away (SPEC 2.4)
 	p.reads(wants...)
 	for _, field := range [][2]string{{"first_name", strings.ToUpper(p.name[:1]) + p.name[1:]}, {"last_name", "Lee"}, {"password", password}, {"confirm", password}} {
-		p.types(field[0], field[1])
+		named = p.types(field[0], field[1]) && field[0] == "first_name" || named
 	}
 	p.leads(func() { p.keys(kb.Enter) })
+	return named
 }
 
 // types fills a field where there is one.
-func (p *person) types(field, text string) {
+func (p *person) types(field, text string) (there bool) {
 	p.t.Helper()
-	var there bool
 	p.do(chromedp.Evaluate(`!!document.getElementById(`+quoted(field)+`)`, &there))
 	switch {
 	case there && p.keyboard:
@@ -337,6 +337,7 @@ func (p *person) types(field, text string) {
 	case there:
 		p.fill(field, text)
 	}
+	return there
 }
 
 // enters signs in by the page; what is asked for besides a password is not answered yet.

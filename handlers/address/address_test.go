@@ -142,7 +142,7 @@ func TestLongInputs(t *testing.T) {
 		ParseList(c.text)
 		took := time.Since(began)
 		t.Logf("%s: %s", c.name, took)
-		if took > 10*time.Second {
+		if took > time.Minute {
 			t.Errorf("%s: a megabyte took %s", c.name, took)
 		}
 	}

@@ -48,8 +48,10 @@ type View struct {
 	Email                     string // to sign in with
 	FirstName, LastName       string // as the inviter wrote them
 	ExpiresAt                 events.Time
-	HasUser                   bool          // the invitee has to sign in
-	Holder                    events.UserID // that user; zero where there is none
+	HasUser                   bool                // the invitee has to sign in
+	Holder                    events.UserID       // that user; zero where there is none
+	Rules                     events.PasswordRule // for a new person's password
+	PasswordOnly              bool                // a new person gives no names
 }
 
 // Into is one of the accounts that an invitation is for.
@@ -71,7 +73,8 @@ func (e *Enroll) Look(ctx context.Context, call handlers.Call, l Link) (View, er
 	}
 	a, i := looked.Account, looked.Invitation
 	v := View{AccountID: a.ID, AccountName: a.Name, Grants: i.Grants, Roles: rolesOf(i.Grants),
-		ByOperator: i.By.Type == events.ByOperator, ExpiresAt: i.ExpiresAt, HasUser: looked.HasUser}
+		ByOperator: i.By.Type == events.ByOperator, ExpiresAt: i.ExpiresAt, HasUser: looked.HasUser,
+		Rules: looked.Password, PasswordOnly: looked.Ask == domain.AskPassword}
 	for _, p := range looked.Accounts {
 		v.Accounts = append(v.Accounts, Into{p.Account, p.Name, p.Grants, rolesOf(p.Grants)})
 	}
