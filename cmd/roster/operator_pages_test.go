@@ -134,6 +134,5 @@ func TestOperatorPages(t *testing.T) {
 		"/operator/accounts", "/operator/accounts?q=nobody", "/operator", "/operator/projections", "/operator/nowhere"} {
 		b.looks(path, 1600, "light")
 		b.looks(path, 360, "dark")
-		b.looks(path, 1600, "dark")
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
-	cdppage "github.com/chromedp/cdproto/page"
 	cdpruntime "github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
@@ -141,11 +140,7 @@ func (s *story) person(name string) *person {
 	s.Cleanup(end)
 	p := &person{tab: &tab{t: s, r: s.r, ctx: ctx}, s: s, name: name, email: address(name), keyboard: s.keyboard}
 	chromedp.ListenTarget(ctx, p.hear)
-	p.begin(cdplog.Enable(), cdpruntime.Enable(), network.Enable(), chromedp.EmulateViewport(1280, 900),
-		chromedp.ActionFunc(func(ctx context.Context) error {
-			_, err := cdppage.AddScriptToEvaluateOnNewDocument(axeScript).Do(ctx)
-			return err
-		}))
+	p.begin(cdplog.Enable(), cdpruntime.Enable(), network.Enable(), chromedp.EmulateViewport(1280, 900))
 	return p
 }
 
@@ -171,6 +166,7 @@ func (p *person) fine() {
 		return
 	}
 	p.s.seen[shape] = true
+	p.do(chromedp.Evaluate(axeScript, nil))
 	for _, look := range []struct{ theme, rules string }{{"light", `{resultTypes:["violations"]}`}, {"dark", `{runOnly:["color-contrast"],resultTypes:["violations"]}`}} {
 		var found []struct {
 			ID, Help string
@@ -214,7 +210,7 @@ func (p *person) leads(by func()) {
 	p.t.Helper()
 	p.do(chromedp.Evaluate(`window.before = true`, nil))
 	by()
-	p.until(`!window.before && document.readyState === "complete" && document.body != null && typeof axe === "object"`)
+	p.until(`!window.before && document.readyState === "complete" && document.body != null`)
 	p.fine()
 }
 
