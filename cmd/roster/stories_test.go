@@ -252,7 +252,7 @@ func modulesOf(s *story) {
 	mona.sends("#emails")
 	mona.row("ute@northwind.example", "Invited")
 	s.then("SPEC 5.1: all of it stands in the audit trail")
-	mona.trail([3]string{"Mona Lee", "A role like this can never hold that permission.", ""}, [3]string{"Mona Lee", "Suspended", "ute@northwind.example"}, [3]string{"Mona Lee", "Access revoked", "ute@northwind.example"})
+	mona.trail([3]string{"mona@northwind.example", "A role like this can never hold that permission.", ""}, [3]string{"mona@northwind.example", "Suspended", "ute@northwind.example"}, [3]string{"mona@northwind.example", "Access revoked", "ute@northwind.example"})
 }
 
 func subAccounts(s *story) {
