@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -152,5 +153,13 @@ func TestFetchSaysWhatToInstall(t *testing.T) {
 	fetch(ctx, d, []need{{"C", func() bool { return true }, "c"}})
 	if out.Len() > 0 {
 		t.Errorf("%s", &out)
+	}
+}
+
+// Every package is tested once: with the race detector, but for those that drive other programs.
+func TestDriversOf(t *testing.T) {
+	driving, others := driversOf([]string{"roster/cmd/dev", "roster/cmd/roster", "roster/domain", "roster/infra/bench", "roster/infra/benches", "roster/infra/faults"})
+	if fmt.Sprint(driving) != "[roster/cmd/dev roster/cmd/roster roster/infra/bench roster/infra/faults]" || fmt.Sprint(others) != "[roster/domain roster/infra/benches]" {
+		t.Errorf("%v and %v", driving, others)
 	}
 }
