@@ -34,6 +34,11 @@ func parkedBoundaries(ctx context.Context, q Querier, schema string) (map[events
 // retryParked applies what is held back, in the order of the log. A boundary whose commit fails again stays parked,
 // from that commit on.
 func (f *follower) retryParked(ctx context.Context) error {
+	// A wish that is made from here on is not granted by what has been tried before it.
+	var wished bool
+	if err := f.r.pool.QueryRow(ctx, `SELECT retry FROM roster.projection WHERE schema = $1`, f.schema).Scan(&wished); err != nil {
+		return err
+	}
 	if len(f.parked) > 0 {
 		if err := f.applyParked(ctx); err != nil {
 			return err
@@ -46,8 +51,10 @@ func (f *follower) retryParked(ctx context.Context) error {
 	if err := f.well(ctx); err != nil {
 		return err
 	}
-	if _, err := f.r.pool.Exec(ctx, `UPDATE roster.projection SET retry = false WHERE schema = $1 AND retry`, f.schema); err != nil {
-		return err
+	if wished {
+		if _, err := f.r.pool.Exec(ctx, `UPDATE roster.projection SET retry = false WHERE schema = $1`, f.schema); err != nil {
+			return err
+		}
 	}
 	f.retry = false
 	return nil
