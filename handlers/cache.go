@@ -181,24 +181,38 @@ func (a *App) refresh(ctx context.Context, b events.Boundary) (uint64, error) {
 }
 
 func (a *App) catchUp(ctx context.Context, b events.Boundary, e *boundary) error {
-	if e.state == nil {
-		e.state = domain.Empty(b)
-		if a.keeper.Load().restore(ctx, a.log, b, e) {
-			e.loaded = true
-			a.moved(b, e)
-			return nil
-		}
-	}
-	records, err := a.log.Boundary(ctx, b, e.pos)
-	if err != nil {
-		return fmt.Errorf("load %s: %w", b, err)
-	}
-	if err := e.applyAll(records); err != nil {
+	if err := a.readOn(ctx, b, e); err != nil {
 		return fmt.Errorf("load %s: %w", b, err)
 	}
 	e.loaded = true
 	a.moved(b, e)
 	return nil
+}
+
+// readOn brings a boundary up to what the log has. Most are too short for a snapshot: of one that is read first the log
+// is asked first, and the database, which has other work, where there is more.
+func (a *App) readOn(ctx context.Context, b events.Boundary, e *boundary) error {
+	keeper := a.keeper.Load()
+	if e.state == nil {
+		e.state = domain.Empty(b)
+		if keeper != nil {
+			records, all, err := a.log.Beginning(ctx, b, keepAfter)
+			if err != nil {
+				return err
+			}
+			if all {
+				return e.applyAll(records)
+			}
+			if keeper.restore(ctx, a.log, b, e) {
+				return nil
+			}
+		}
+	}
+	records, err := a.log.Boundary(ctx, b, e.pos)
+	if err != nil {
+		return err
+	}
+	return e.applyAll(records)
 }
 
 func (e *boundary) applyAll(records []events.Record) error {

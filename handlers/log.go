@@ -20,6 +20,8 @@ type Log interface {
 	Last(ctx context.Context) (uint64, error)
 	// Boundary answers all commits of one boundary after a position, in order.
 	Boundary(ctx context.Context, b events.Boundary, after uint64) ([]events.Record, error)
+	// Beginning answers the first commits of one boundary, in order and at most limit of them, and whether those are all.
+	Beginning(ctx context.Context, b events.Boundary, limit int) (records []events.Record, all bool, err error)
 	// Read answers at most limit durable commits after a position, in order and without a hole. It waits until
 	// there is at least one, or until ctx ends.
 	Read(ctx context.Context, after uint64, limit int) ([]events.Record, error)

@@ -155,6 +155,12 @@ func (p patient) Boundary(ctx context.Context, b events.Boundary, after uint64) 
 	return recs, err
 }
 
+// Beginning implements handlers.Log.
+func (p patient) Beginning(ctx context.Context, b events.Boundary, limit int) (recs []events.Record, all bool, err error) {
+	err = tried(ctx, func() (err error) { recs, all, err = p.Log.Beginning(ctx, b, limit); return err })
+	return recs, all, err
+}
+
 // Read implements handlers.Log.
 func (p patient) Read(ctx context.Context, after uint64, limit int) (recs []events.Record, err error) {
 	err = tried(ctx, func() (err error) { recs, err = p.Log.Read(ctx, after, limit); return err })

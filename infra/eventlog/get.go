@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -177,27 +178,35 @@ func (l *Log) fromLeader(ctx context.Context, q getRequest) (*slot, error) {
 // Boundary implements handlers.Log. From a position close to the boundary's last commit it costs about as much as
 // one message; from 0 it grows with the number of blocks that the boundary is spread over.
 func (l *Log) Boundary(ctx context.Context, b events.Boundary, after uint64) ([]events.Record, error) {
-	recs, err := l.boundary(ctx, b, after)
+	recs, _, err := l.boundary(ctx, b, after, math.MaxInt)
 	if err != nil {
 		return nil, fmt.Errorf("read %s after %d: %w", b, after, err)
 	}
 	return recs, nil
 }
 
-func (l *Log) boundary(ctx context.Context, b events.Boundary, after uint64) ([]events.Record, error) {
+// Beginning implements handlers.Log.
+func (l *Log) Beginning(ctx context.Context, b events.Boundary, limit int) ([]events.Record, bool, error) {
+	recs, all, err := l.boundary(ctx, b, 0, max(1, limit))
+	if err != nil {
+		return nil, false, fmt.Errorf("read the beginning of %s: %w", b, err)
+	}
+	return recs, all, nil
+}
+
+func (l *Log) boundary(ctx context.Context, b events.Boundary, after uint64, limit int) (recs []events.Record, all bool, err error) {
 	if p, err := events.ParseBoundary(b.String()); err != nil || p != b {
-		return nil, errors.New("not a boundary")
+		return nil, false, errors.New("not a boundary")
 	}
 	subject := l.prefix + b.String()
-	var recs []events.Record
 	for {
-		slots, left, err := l.page(ctx, after+1, subject, pageRecords)
+		slots, left, err := l.page(ctx, after+1, subject, min(pageRecords, limit-len(recs)))
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, s := range slots {
 			if s.rec.Pos <= after || s.rec.Boundary != b {
-				return nil, fmt.Errorf("%w: position %d (%s) is out of place", ErrIntegrity, s.rec.Pos, s.rec.Boundary)
+				return nil, false, fmt.Errorf("%w: position %d (%s) is out of place", ErrIntegrity, s.rec.Pos, s.rec.Boundary)
 			}
 			after = s.rec.Pos
 			recs = append(recs, s.rec)
@@ -205,20 +214,26 @@ func (l *Log) boundary(ctx context.Context, b events.Boundary, after uint64) ([]
 		if left == 0 || len(slots) == 0 {
 			break
 		}
+		if len(recs) >= limit {
+			return recs, false, nil
+		}
 	}
 	// The copy that answered may be behind: the leader knows what is missing.
 	for l.replicas > 1 {
 		s, err := l.fromLeader(ctx, getRequest{Seq: after + 1, NextFor: subject})
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if s == nil {
 			break
 		}
+		if len(recs) >= limit {
+			return recs, false, nil
+		}
 		after = s.rec.Pos
 		recs = append(recs, s.rec)
 	}
-	return recs, nil
+	return recs, true, nil
 }
 
 // pageAfter reads at least one and about limit records after a position; it never ends inside a batch.

@@ -30,6 +30,7 @@ func Conformance(t *testing.T, open func(t *testing.T) handlers.Log) {
 		{"positions grow by one", positions},
 		{"a wrong position is a conflict", conflicts},
 		{"a batch is written whole", wholeBatch},
+		{"a boundary has a beginning", beginnings},
 		{"a batch with one stale boundary writes nothing", staleBatch},
 		{"what no log takes", refused},
 		{"a repeated commit is a conflict and is there", repeated},
@@ -236,6 +237,25 @@ func wholeBatch(r *run) {
 	r.same(r.all(before, 10), want)
 	for i, w := range ws {
 		r.same(r.boundary(w.Boundary, before), want[i:i+1])
+	}
+}
+
+func beginnings(r *run) {
+	b := NewBoundary()
+	for n, last := 0, uint64(0); n < 5; n++ {
+		whole := r.boundary(b, 0)
+		for limit := 1; limit <= 6; limit++ {
+			recs, all, err := r.log.Beginning(r.ctx, b, limit)
+			if err != nil || all != (n <= limit) {
+				r.Fatalf("at most %d of %d: all is %t, %v", limit, n, all, err)
+			}
+			r.same(recs, whole[:min(n, limit)])
+		}
+		last = r.commit(b, last)
+		r.commit(NewBoundary(), 0)
+	}
+	if _, _, err := r.log.Beginning(r.ctx, events.Boundary{Kind: "*"}, 1); err == nil {
+		r.Fatal("a wildcard was read")
 	}
 }
 

@@ -200,6 +200,15 @@ func (l *Log) Boundary(ctx context.Context, b events.Boundary, after uint64) ([]
 	return recs, nil
 }
 
+// Beginning implements handlers.Log.
+func (l *Log) Beginning(ctx context.Context, b events.Boundary, limit int) ([]events.Record, bool, error) {
+	recs, err := l.Boundary(ctx, b, 0)
+	if limit = max(1, limit); len(recs) > limit {
+		return recs[:limit], false, err
+	}
+	return recs, true, err
+}
+
 // Read implements handlers.Log. A page never ends inside a batch; it is made longer than limit for that.
 func (l *Log) Read(ctx context.Context, after uint64, limit int) ([]events.Record, error) {
 	for {
