@@ -64,6 +64,7 @@ func groups() []group {
 		{"commands/members", "a command on an account with many members, beside one on an account with 10", members},
 		{"invite", "5,000 addresses in one request, beside a transaction with one INSERT each", invite},
 		{"check/warm", "who holds this token, and may they: beside an indexed SELECT and a bare map", checks},
+		{"tree", "a check far below the membership that allows it, and all of 10,000 sub-accounts in one request, beside an empty answer over HTTP", trees},
 		{"sign-in", "sign-ins beside the bare verifying of a password, a session's token, and how well the times of refusals tell who has a user", signIns},
 		{"projections/catch-up", "all four read models from position 0, beside COPY of as many rows", catchUp},
 		{"user-list", "pages of the user list over HTTP, beside the bare SQL for the same rows", userList},

@@ -10,8 +10,7 @@ import (
 	"roster/handlers"
 )
 
-// check is what every request asks first: whose token is this, and may they do that in this account. Until there are
-// sub-accounts an account has none above it.
+// check is what every request asks first: whose token is this, and may they do that in this account.
 func (p *portal) check(ctx context.Context, f *firm) error {
 	who, err := p.access.Authenticate(ctx, f.owner.token)
 	if err != nil {
