@@ -28,6 +28,15 @@ func (d *domainHolder) code(c *coder) {
 	c.fixed(d.Account[:])
 }
 
+// Provider is the account's connection as far as it counts: nil below another account, where that one's holds, and once
+// the account is closed.
+func (a Account) Provider() *events.SSO {
+	if a.Closed || !a.Parent.IsZero() {
+		return nil
+	}
+	return a.SSO
+}
+
 // domainKey is where a domain is found in the portal's state.
 func domainKey(domain string) events.AnyID {
 	sum := sha256.Sum256([]byte(domain))

@@ -34,8 +34,8 @@ func (c EnterBySSO) Home(_ Issued) events.Boundary { return events.OfAddress(c.I
 func (c EnterBySSO) Decide(w *World, _ Issued) error {
 	a := w.Account(c.Account)
 	_, domain, _ := strings.Cut(c.To.Email, "@")
-	switch {
-	case a.SSO == nil || a.SSO.Connection != c.Connection || !a.Parent.IsZero() || a.Closed:
+	switch sso := a.Provider(); {
+	case sso == nil || sso.Connection != c.Connection:
 		return errNoSSO()
 	case w.Portal().DomainOf(domain) != c.Account:
 		return refuse(DomainNotAllowed, "the provider speaks for an address that is in no domain of this account")
@@ -149,13 +149,13 @@ func (c EnterBySSO) join(w *World, a Account, u User) error {
 func (w *World) entersBySSO(u User, account events.AccountID, once events.CommitID) error {
 	if account.IsZero() {
 		for _, i := range u.linked {
-			if c := w.Account(i.Account).SSO; c != nil && w.Account(i.Account).Parent.IsZero() && c.Required && c.Connection == i.Connection && w.reaches(u, i.Account) {
+			if c := w.Account(i.Account).Provider(); c != nil && c.Required && c.Connection == i.Connection && w.reaches(u, i.Account) {
 				return errRequired()
 			}
 		}
 		return nil
 	}
-	c := w.Account(account).SSO
+	c := w.Account(account).Provider()
 	linked := c != nil && slices.ContainsFunc(u.linked, func(i Identity) bool { return i.Connection == c.Connection })
 	switch {
 	case !linked:
@@ -186,7 +186,7 @@ func (c FindSSO) Home(_ Issued) events.Boundary { return events.Portal() }
 
 func (c FindSSO) Decide(w *World, _ Issued) error {
 	a := w.Account(w.Portal().DomainOf(c.Domain))
-	if a.SSO == nil || a.Closed || !a.Parent.IsZero() || c.Only && !a.SSO.Required {
+	if sso := a.Provider(); sso == nil || c.Only && !sso.Required {
 		return refuse(NotAvailable, "there is no single sign-on for this address")
 	}
 	*c.Into = a

@@ -129,17 +129,18 @@ func (a *Access) connection(ctx context.Context, account events.AccountID) (even
 	if err != nil {
 		return events.SSO{}, ProviderClient{}, err
 	}
-	if of.SSO == nil || of.Closed {
+	sso := of.Provider()
+	if sso == nil {
 		return events.SSO{}, ProviderClient{}, errNoSSO()
 	}
-	secret, err := a.vault.Secret(ctx, of.SSO.Secret)
+	secret, err := a.vault.Secret(ctx, sso.Secret)
 	if errors.Is(err, handlers.ErrErased) { // replaced while we were asking
 		return events.SSO{}, ProviderClient{}, errNoSSO()
 	}
 	if err != nil {
 		return events.SSO{}, ProviderClient{}, fmt.Errorf("a client's secret: %w", err)
 	}
-	return *of.SSO, ProviderClient{of.SSO.Issuer, of.SSO.ClientID, string(secret), a.redirect}, nil
+	return *sso, ProviderClient{sso.Issuer, sso.ClientID, string(secret), a.redirect}, nil
 }
 
 // BeginSSO sends somebody to an account's provider: where to, and what their browser has to bring back with the answer.
