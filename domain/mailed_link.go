@@ -86,7 +86,7 @@ func (u User) withPassword(secret events.SecretID) User {
 		from := max(0, len(u.Replaced)+1-maxReplaced)
 		u.Replaced = append(slices.Clone(u.Replaced[from:]), u.Password)
 	}
-	u.Password, u.Reset.Used, u.Change.Used = secret, true, true
+	u.Password, u.unknown, u.Reset.Used, u.Change.Used = secret, false, true, true
 	return u
 }
 

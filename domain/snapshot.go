@@ -8,7 +8,7 @@ import (
 
 // SnapshotFormat is the version of a snapshot's bytes and of what they mean. Whoever changes a state, its bytes, or
 // what a fact does to it, counts it up: then snapshots made before are none.
-const SnapshotFormat = 6
+const SnapshotFormat = 7
 
 // ErrSnapshot: these bytes are no snapshot.
 var ErrSnapshot = errors.New("not a snapshot")
@@ -314,6 +314,7 @@ func (u *User) code(c *coder) {
 		c.fixed(i.Account[:])
 		c.fixed(i.Connection[:])
 	})
+	c.flag(&u.unknown)
 }
 
 func (l *MailedLink) code(c *coder) {

@@ -148,10 +148,8 @@ func (c EnterBySSO) join(w *World, a Account, u User) error {
 // or else not where one is required of the user. What was begun with a provider leads to one session.
 func (w *World) entersBySSO(u User, account events.AccountID, once events.CommitID) error {
 	if account.IsZero() {
-		for _, i := range u.linked {
-			if c := w.Account(i.Account).Provider(); c != nil && c.Required && c.Connection == i.Connection && w.reaches(u, i.Account) {
-				return errRequired()
-			}
+		if slices.ContainsFunc(u.linked, func(i Identity) bool { return w.requiredOf(u, i) }) {
+			return errRequired()
 		}
 		return nil
 	}

@@ -42,6 +42,7 @@ type User struct {
 	recovery  recovery
 	handed    []attempt // the codes that sessions were handed over by, as long as they could be tried again
 	linked    []Identity
+	unknown   bool // the password: it was made up for whoever came by a provider
 }
 
 // Identity is somebody at an account's OpenID provider, who is a user.
@@ -113,7 +114,7 @@ func (u User) evolve(h Happened) State {
 	case events.UserUnlocked:
 		u.Locked, u.Version = false, h.Pos
 	case events.PasswordSet:
-		u.Password = f.Secret
+		u.Password, u.unknown = f.Secret, h.By.Type == events.ByIDP
 	case events.PasswordChanged:
 		u = u.withPassword(f.Secret).succeededAt(h.Cause, h.At)
 	case events.PasswordResetRequested:
@@ -139,6 +140,9 @@ func (u User) evolve(h Happened) State {
 	case events.IdentityLinked:
 		u.linked = append(slices.DeleteFunc(slices.Clone(u.linked), func(i Identity) bool { return i.Account == f.Account }),
 			Identity{f.Identity, f.Account, f.Connection})
+	case events.IdentityUnlinked:
+		u.linked = slices.DeleteFunc(slices.Clone(u.linked), func(i Identity) bool { return i.ID == f.Identity })
+		u = u.succeededAt(h.Cause, h.At)
 	case events.SessionEnded:
 		u.sessions = u.sessions.Without(f.Session)
 	case events.FactorEnrolled:
@@ -200,6 +204,8 @@ func (a Address) evolve(h Happened) State {
 		a.Erased = true
 	case events.IdentityLinked:
 		a.User = f.User
+	case events.IdentityUnlinked:
+		a.User = events.UserID{}
 
 	case events.LogStarted, events.PortalSetUp, events.OperatorKeyAdded, events.AccountOpened,
 		events.InvitationCreated, events.InvitationResent, events.InvitationRevoked, events.InvitationDeclined,
@@ -302,7 +308,7 @@ func (a Attempts) evolve(h Happened) State {
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
 		events.FactorReset, events.RecoveryCodesIssued, events.AddressReleased, events.AddressSignupRequested,
 		events.KeyCreated, events.KeyRotated, events.KeyRevoked,
-		events.SSOConnected, events.SSOChanged, events.SSODisconnected, events.DomainVerified, events.DomainReleased, events.IdentityLinked, events.IdentityUsed:
+		events.SSOConnected, events.SSOChanged, events.SSODisconnected, events.DomainVerified, events.DomainReleased, events.IdentityLinked, events.IdentityUnlinked, events.IdentityUsed:
 	}
 	return a
 }

@@ -100,6 +100,7 @@ func catalog() []entry {
 		fact[FactorReset](),
 		fact[RecoveryCodesIssued](),
 		fact[IdentityLinked](),
+		fact[IdentityUnlinked](),
 		fact[IdentityUsed](),
 		fact[SessionStarted](),
 		fact[SessionEnded](),

@@ -69,6 +69,17 @@ type IdentityLinked struct {
 func (IdentityLinked) kind() Kind     { return Kind{"identity.linked", 1} }
 func (f IdentityLinked) about() AnyID { return f.User.Any() }
 
+// IdentityUnlinked takes it back, in both.
+type IdentityUnlinked struct {
+	Identity   AddressID `json:"identity"`
+	Account    AccountID `json:"account"`
+	Connection AnyID     `json:"connection"`
+	User       UserID    `json:"user"`
+}
+
+func (IdentityUnlinked) kind() Kind     { return Kind{"identity.unlinked", 1} }
+func (f IdentityUnlinked) about() AnyID { return f.User.Any() }
+
 // IdentityUsed says that a session began by an account's provider, whatever else had to be shown. Once is what was begun
 // with the provider: it leads to one session.
 type IdentityUsed struct {

@@ -305,6 +305,11 @@ func auditOf(c *Opened, e events.Event) auditFact {
 		return ofOwn(ofUser, nil)
 	case events.IdentityLinked:
 		return auditFact{trail: ofOperator, target: auditTarget{"user", f.User.Any()}, outcome: AuditDone}
+	case events.IdentityUnlinked: // the provider's account may know; the other accounts of the person need not
+		if c.Boundary.Kind != events.UserBoundary {
+			return auditFact{trail: ofOperator, target: auditTarget{"user", f.User.Any()}, outcome: AuditDone}
+		}
+		return auditFact{trail: inOne, account: f.Account, target: auditTarget{"user", f.User.Any()}, outcome: AuditDone}
 	case events.IdentityUsed: // that of the session says how it began
 		return ofOwn(ofOperator, nil)
 	case events.SessionStarted:

@@ -265,6 +265,19 @@ func (a *Access) identity(sso events.SSO, subject string) events.AddressID {
 	return events.AddressID(id)
 }
 
+// UnlinkMyIdentity ends that somebody at a provider is whoever is signed in, who says their password once more or is fresh.
+func (a *Access) UnlinkMyIdentity(ctx context.Context, call handlers.Call, cmd domain.UnlinkMyIdentity, password string) (handlers.Result, error) {
+	if r, done, err := a.app.Done(ctx, call, cmd); done || err != nil {
+		return r, err
+	}
+	re, err := a.Reauthenticate(ctx, call, password)
+	if err != nil {
+		return handlers.Result{}, err
+	}
+	cmd.Password = re.Password
+	return a.app.Do(ctx, re.Call, cmd)
+}
+
 // KeepClientSecret keeps an account's secret at its provider; where it is the one there is, it is that one.
 func (a *Access) KeepClientSecret(ctx context.Context, account events.AccountID, now *events.SSO, secret string) (events.SecretID, error) {
 	if now != nil {

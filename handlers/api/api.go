@@ -160,6 +160,7 @@ func (s *server) routes() {
 	s.roleRoutes()
 	s.policyRoutes()
 	s.ssoRoutes()
+	s.identityRoutes()
 	s.contactRoutes()
 	s.keyRoutes()
 	s.myKeyRoutes()

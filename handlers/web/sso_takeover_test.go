@@ -154,3 +154,49 @@ func TestSSOLocked(t *testing.T) {
 		t.Error("SPEC 1.1: signed in")
 	}
 }
+
+// TestSSOUnlinked: after a link has ended the provider's word is worth what it is worth the first time: it leads to
+// whoever holds the address now, and to nobody else (SPEC 7.4).
+func TestSSOUnlinked(t *testing.T) {
+	w := newSSO(t)
+	w.person("s-olga", "olga@acme.example")
+	a, b := w.comes()
+	w.in(b, a, "Olga Owner")
+	olga, _ := w.holder("olga@acme.example")
+	in, err := w.access.SignIn(t.Context(), handlers.Call{}, "olga@acme.example", goodPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := handlers.Call{Actor: events.Actor{Type: events.ByUser, ID: olga.ID.String(), Session: in.Session}}
+	mine := domain.UnlinkMyIdentity{User: olga.ID, Identity: olga.Identities()[0].ID}
+	if _, err := w.access.UnlinkMyIdentity(t.Context(), call, mine, goodPassword); err != nil {
+		t.Fatal(err)
+	}
+	b.get("/").lacks("Olga Owner") // the session that had begun by it is over
+	w.person("s-olga", "olga.new@acme.example")
+	a, b = w.comes()
+	a.want(http.StatusForbidden, "Code: not_permitted")
+	if w.signedIn(b) {
+		t.Error("SPEC 7.4: signed in by a link that has ended")
+	}
+	w.person("s-olga", "olga@acme.example")
+	a, b = w.comes()
+	w.in(b, a, "Olga Owner")
+
+	// Who came by the provider knows no password: that would be the end of all their sign-ins. An owner may.
+	w.invite(w.owner, w.account, "ida@acme.example", "viewer")
+	w.person("s-ida", "ida@acme.example")
+	a, b = w.comes()
+	w.in(b, a, "Pat Provided")
+	ida, _ := w.holder("ida@acme.example")
+	other := w.browser()
+	w.person("s-recycled", "ida@acme.example")
+	other.get(other.atProvider(w.account)).want(http.StatusForbidden, "Code: wrong_recipient", "ask an owner")
+	w.do(w.owner, domain.UnlinkIdentity{Account: w.account, User: ida.ID})
+	b.get("/").lacks("Pat Provided")
+	a, b = w.comes()
+	w.in(b, a, "Pat Provided")
+	w.person("s-ida", "ida@acme.example")
+	a, _ = w.comes()
+	a.want(http.StatusForbidden, "Code: wrong_recipient")
+}
