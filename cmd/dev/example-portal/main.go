@@ -23,54 +23,53 @@ const page = `{{range .}}<p>Hello {{.who.first_name}}, your roles in {{.in.name}
 
 func main() {
 	p := portal{os.Getenv("ROSTER_ENDPOINT"), os.Getenv("ROSTER_KEY"), os.Getenv("PORTAL_ORIGIN")}
-	http.HandleFunc("GET /{$}", p.home)
-	http.HandleFunc("GET /callback", p.callback)
-	http.HandleFunc("POST /sign-out", p.signOut)
-	log.Fatal(http.ListenAndServe(strings.TrimPrefix(p.self, "http://"), nil)) // behind whatever speaks TLS for it
+	log.Fatal(http.ListenAndServe(strings.TrimPrefix(p.self, "http://"), p)) // behind whatever speaks TLS for it
 }
 
-// home greets whoever is signed in, in each of their accounts, and sends everybody else to Roster.
-func (p portal) home(w http.ResponseWriter, r *http.Request) {
-	who, err := p.ask(r, p.key, "POST /v1/sessions/introspect", m{"token": kept(r)})
-	if err != nil || who["active"] != true {
-		verifier := oauth2.GenerateVerifier()
-		p.keep(w, verifier) // a code that was made for another browser is none in this one
-		http.Redirect(w, r, p.roster+"/sign-in?return_to="+p.self+"/callback&code_challenge_method=S256&code_challenge="+
-			oauth2.S256ChallengeFromVerifier(verifier), http.StatusSeeOther)
-		return
+// ServeHTTP greets whoever is signed in, in each of their accounts, and sends everybody else to Roster. What the browser
+// keeps for it is who signs in, and then the session: out of reach of scripts and of other sites' forms.
+func (p portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	kept := ""
+	if c, err := r.Cookie("portal"); err == nil {
+		kept = c.Value
 	}
-	mine, err := p.ask(r, kept(r), "GET /v1/me/accounts", m{})
-	accounts, _ := mine["items"].([]any)
-	for i, in := range accounts {
-		may, refused := p.ask(r, p.key, "POST /v1/check", m{"token": kept(r), "permission": "users:invite", "account": in.(m)["id"]})
-		accounts[i], err = m{"who": who, "in": in, "may": may}, errors.Join(err, refused)
+	keep := func(value, next string) {
+		http.SetCookie(w, &http.Cookie{Name: "portal", Value: value, Path: "/", HttpOnly: true, Secure: strings.HasPrefix(p.self, "https:"), SameSite: http.SameSiteLaxMode})
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		http.Redirect(w, r, next, http.StatusSeeOther)
 	}
-	if err != nil {
-		http.Error(w, "Roster cannot be asked right now", http.StatusBadGateway)
-	} else if err := template.Must(template.New("").Parse(page)).Execute(w, accounts); err != nil {
-		log.Print(err)
+	switch r.Method + " " + r.URL.Path {
+	case "POST /sign-out": // of Roster's page as well
+		if _, err := p.ask(r, kept, "DELETE /v1/sessions/current", m{}); err != nil {
+			log.Print(err) // it had ended already, or ends by itself
+		}
+		keep("", "/")
+	case "GET /callback": // with a code that is good for a session once, in the browser that has asked for it
+		session, err := p.ask(r, p.key, "POST /v1/sessions/exchange", m{"code": r.FormValue("code"), "return_to": p.self + "/callback", "code_verifier": kept})
+		if err != nil {
+			http.Error(w, "You are not signed in: begin anew.", http.StatusForbidden)
+			return
+		}
+		keep(session["token"].(string), "/")
+	default:
+		who, err := p.ask(r, p.key, "POST /v1/sessions/introspect", m{"token": kept})
+		if err != nil || who["active"] != true {
+			verifier := oauth2.GenerateVerifier()
+			keep(verifier, p.roster+"/sign-in?return_to="+p.self+"/callback&code_challenge_method=S256&code_challenge="+oauth2.S256ChallengeFromVerifier(verifier))
+			return
+		}
+		mine, err := p.ask(r, kept, "GET /v1/me/accounts", m{})
+		accounts, _ := mine["items"].([]any)
+		for i, in := range accounts {
+			may, refused := p.ask(r, p.key, "POST /v1/check", m{"token": kept, "permission": "users:invite", "account": in.(m)["id"]})
+			accounts[i], err = m{"who": who, "in": in, "may": may}, errors.Join(err, refused)
+		}
+		if err != nil {
+			http.Error(w, "Roster cannot be asked right now", http.StatusBadGateway)
+		} else if err := template.Must(template.New("").Parse(page)).Execute(w, accounts); err != nil {
+			log.Print(err)
+		}
 	}
-}
-
-// callback exchanges the code that the person came back with for a session, and leaves the address that it stood in.
-func (p portal) callback(w http.ResponseWriter, r *http.Request) {
-	session, err := p.ask(r, p.key, "POST /v1/sessions/exchange",
-		m{"code": r.FormValue("code"), "return_to": p.self + "/callback", "code_verifier": kept(r)})
-	if err != nil {
-		http.Error(w, "You are not signed in: begin anew.", http.StatusForbidden)
-		return
-	}
-	p.keep(w, session["token"].(string))
-	http.Redirect(w, r, "/", http.StatusSeeOther)
-}
-
-// signOut ends the session, and with it the one in which the person signed in on Roster's page.
-func (p portal) signOut(w http.ResponseWriter, r *http.Request) {
-	if _, err := p.ask(r, kept(r), "DELETE /v1/sessions/current", m{}); err != nil {
-		log.Print(err) // it had ended already, or ends by itself
-	}
-	p.keep(w, "")
-	_, _ = w.Write([]byte(`<p>Signed out. <a href="/">Sign in</a></p>`))
 }
 
 // ask sends a request to Roster's API, as the portal or as a person.
@@ -91,19 +90,4 @@ func (p portal) ask(r *http.Request, token, what string, body m) (answer m, err 
 		return nil, errors.New(what + ": " + resp.Status)
 	}
 	return answer, json.NewDecoder(resp.Body).Decode(&answer)
-}
-
-// kept is what the browser keeps for the portal: who signs in, and then the session.
-func kept(r *http.Request) string {
-	c, err := r.Cookie("portal")
-	if err != nil {
-		return ""
-	}
-	return c.Value
-}
-
-// keep keeps it out of reach of scripts and of other sites' forms.
-func (p portal) keep(w http.ResponseWriter, value string) {
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	http.SetCookie(w, &http.Cookie{Name: "portal", Value: value, Path: "/", HttpOnly: true, Secure: strings.HasPrefix(p.self, "https:"), SameSite: http.SameSiteLaxMode})
 }
