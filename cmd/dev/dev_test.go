@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -145,14 +147,32 @@ func TestFetchSaysWhatToInstall(t *testing.T) {
 	cancel() // so that nothing is installed, should this be root
 	var out bytes.Buffer
 	d := &dev{root: ".", out: &out, err: &out, getenv: func(string) string { return "" }}
-	fetch(ctx, d, []need{{"A", func() bool { return false }, "a b"}, {"C", func() bool { return true }, "c"}})
+	fetch(ctx, d, []need{{"A", func() bool { return false }, []string{"a b"}}, {"C", func() bool { return true }, []string{"c"}}})
 	if !strings.Contains(out.String(), "apt-get install -y a b") {
 		t.Errorf("%s", &out)
 	}
 	out.Reset()
-	fetch(ctx, d, []need{{"C", func() bool { return true }, "c"}})
+	fetch(ctx, d, []need{{"C", func() bool { return true }, []string{"c"}}})
 	if out.Len() > 0 {
 		t.Errorf("%s", &out)
+	}
+}
+
+// A release that does not have a package may have another that will do.
+func TestNeedTakesWhatThereIs(t *testing.T) {
+	var asked []string
+	apt := func(args ...string) error {
+		asked = append(asked, strings.Join(args[4:], " "))
+		if slices.Contains(args, "b") {
+			return nil
+		}
+		return errors.New("no such package")
+	}
+	if err := (need{apt: []string{"a", "b c", "d"}}).install(apt); err != nil || fmt.Sprint(asked) != "[a b c]" {
+		t.Errorf("%v after %q", err, asked)
+	}
+	if err := (need{apt: []string{"a", "d"}}).install(apt); err == nil {
+		t.Error("nothing was installed")
 	}
 }
 

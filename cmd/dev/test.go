@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,14 +85,14 @@ func goTest(ctx context.Context, d *dev, s *summary, race bool, packages []strin
 type need struct {
 	what  string
 	there func() bool
-	apt   string // Debian's package
+	apt   []string // Debian's packages, and what else will do where a release does not have those
 }
 
 func needs(d *dev) []need {
 	return []need{
-		{"PostgreSQL (initdb, postgres)", func() bool { return havePostgres(d.getenv) }, "postgresql"},
-		{"a C compiler, for the race detector", haveCompiler, "gcc libc6-dev"},
-		{"Chromium, for the tests of the pages", haveChromium, "chromium-headless-shell"},
+		{"PostgreSQL (initdb, postgres)", func() bool { return havePostgres(d.getenv) }, []string{"postgresql"}},
+		{"a C compiler, for the race detector", haveCompiler, []string{"gcc libc6-dev"}},
+		{"Chromium, for the tests of the pages", haveChromium, []string{"chromium-headless-shell", "chromium"}},
 	}
 }
 
@@ -145,35 +146,41 @@ func haveChromium() bool {
 // fetch installs what is missing where it may, and otherwise says in a line what to install. The tests that need it
 // will say the rest: it is no reason not to run the others.
 func fetch(ctx context.Context, d *dev, all []need) {
-	var missing, packages []string
-	for _, n := range all {
-		if !n.there() {
-			missing = append(missing, n.what)
-			packages = append(packages, strings.Fields(n.apt)...)
-		}
-	}
-	if len(missing) == 0 {
-		return
-	}
-	what, install := strings.Join(missing, " and "), "apt-get install -y "+strings.Join(packages, " ")
-	if _, err := exec.LookPath("apt-get"); err != nil || os.Getuid() != 0 {
-		d.say("the tests need %s: install it (on Debian, as root: %s)", what, install)
-		return
-	}
-	d.say("the tests need %s: %s", what, install)
 	apt := func(args ...string) error {
 		c := d.command(ctx, "apt-get", args...)
 		c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		return c.Run()
 	}
-	args := append([]string{"install", "-y", "-q", "--no-install-recommends"}, packages...)
-	if apt(args...) == nil {
-		return
+	_, absent := exec.LookPath("apt-get")
+	current := false
+	for _, n := range all {
+		if n.there() {
+			continue
+		}
+		if absent != nil || os.Getuid() != 0 {
+			d.say("the tests need %s: install it (on Debian, as root: apt-get install -y %s)", n.what, n.apt[0])
+			continue
+		}
+		d.say("the tests need %s: apt-get install -y %s", n.what, n.apt[0])
+		err := n.install(apt)
+		if err != nil && !current { // the list of packages may be old, or not there yet
+			current = true
+			err = cmp.Or(apt("update", "-q"), n.install(apt))
+		}
+		if err != nil {
+			d.say("%s is not there: %v", n.what, err)
+		}
 	}
-	// The list of packages may be old, or not there yet.
-	if err := errors.Join(apt("update", "-q"), apt(args...)); err != nil {
-		d.say("%s failed: %v", install, err)
+}
+
+// install takes the first of the packages that there is.
+func (n need) install(apt func(args ...string) error) (err error) {
+	for _, packages := range n.apt {
+		if err = apt(append([]string{"install", "-y", "-q", "--no-install-recommends"}, strings.Fields(packages)...)...); err == nil {
+			return nil
+		}
 	}
+	return err
 }
 
 // raceDetector says whether it can be used. In CI it has to be.
