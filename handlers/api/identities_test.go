@@ -75,9 +75,13 @@ func TestIdentities(t *testing.T) {
 		t.Errorf("SPEC 3.11: %s", plan.body)
 	}
 	w.do("DELETE", mine, ann.token, object{"password": "wrong"}).refused(401, "bad_credentials")
-	for range 2 {
+	for n := range 2 {
+		last = w.last()
 		if r := w.do("DELETE", mine, ann.token, password, "Idempotency-Key", "away").is(200); !strings.HasSuffix(mine, r.text("id")) {
 			t.Errorf("SPEC 7.1: %s", r.body)
+		}
+		if n == 1 && w.last() != last { // no attempt at the password either
+			t.Errorf("SPEC 7.1: written: %q", w.written(last))
 		}
 	}
 	w.do("DELETE", mine, ann.token, password).refused(404, "not_found")
