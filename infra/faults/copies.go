@@ -24,7 +24,7 @@ const (
 
 func copies() Fault {
 	return Fault{Name: "copies", Short: 1, Long: 50, Run: runCopies,
-		About: "two copies on one nats-server and one PostgreSQL: suspended through one and refused by the other, the one with all roles killed, rolling restarts under load"}
+		About: "two copies on one nats-server and one PostgreSQL: suspended, or a key revoked, through one and refused by the other, the one with all roles killed, rolling restarts under load"}
 }
 
 // pair is two copies of the program on one site. The first has all roles: it was there alone.
@@ -57,7 +57,7 @@ func runCopies(ctx context.Context, l *Lab, rounds int) (o Outcome, err error) {
 	c.load.Begin(working)
 	c.load.Open(c.first.URL, c.second.URL)
 	for range rounds {
-		if err := errors.Join(c.suspend(ctx, mine), c.roll(ctx)); err != nil {
+		if err := errors.Join(c.suspend(ctx, mine), c.keys(ctx, mine), c.roll(ctx)); err != nil {
 			return o, err
 		}
 	}
