@@ -1,6 +1,10 @@
 package web
 
-import "strings"
+import (
+	"strings"
+
+	"roster/events"
+)
 
 // GrantText is a part of a membership in one line.
 func (p *page) GrantText(g grant) string {
@@ -40,9 +44,10 @@ func (p *page) ActionText(e entry) string {
 	return e.Action
 }
 
-// ActorName is what somebody or something is called: by name, else by what it is.
+// ActorName is what somebody or something is called: by name, else by what it is. Which part of Roster did something is
+// for the exports.
 func (p *page) ActorName(a actor) string {
-	if a.Name != "" {
+	if a.Name != "" && a.Type != string(events.BySystem) {
 		return text(a.Name)
 	}
 	if key := "actor." + a.Type; p.has(key) {
