@@ -12,9 +12,15 @@ import (
 func TestStories(t *testing.T) {
 	t.Parallel()
 	l := openLibrary(t)
-	for name, play := range map[string]func(*story){"owner-manager": ownerManager, "admin-viewer": adminViewer, "master-user": masterUser, "modules": modulesOf, "sub-accounts": subAccounts, "standard": inviting} {
-		t.Run(name, func(t *testing.T) { play(l.story(t, name)) })
+	played := map[string]*story{}
+	for name, play := range map[string]func(*story){"owner-manager": ownerManager, "admin-viewer": adminViewer, "master-user": masterUser, "modules": modulesOf, "sub-accounts": subAccounts, "standard": inviting, "open": doors} {
+		t.Run(name, func(t *testing.T) {
+			played[name] = l.story(t, name)
+			play(played[name])
+		})
 	}
+	l.later(t, 169*time.Hour)
+	t.Run("modules, a week later", func(t *testing.T) { modulesLater(l.again(t, played["modules"])) })
 }
 
 func ownerManager(s *story) {
@@ -250,9 +256,34 @@ func modulesOf(s *story) {
 	mona.goes(s.at + "/invite?role=user")
 	mona.fill("emails", "ute@northwind.example")
 	mona.sends("#emails")
-	mona.row("ute@northwind.example", "Invited")
+	mona.row("ute@northwind.example", "Invited", "link ends in 6 days")
 	s.then("SPEC 5.1: all of it stands in the audit trail")
 	mona.trail([3]string{"mona@northwind.example", "A role like this can never hold that permission.", ""}, [3]string{"mona@northwind.example", "Suspended", "ute@northwind.example"}, [3]string{"mona@northwind.example", "Access revoked", "ute@northwind.example"})
+}
+
+func modulesLater(s *story) {
+	s.given("SPEC 9: Ute has not followed her link for a week")
+	mona := s.person("mona")
+	mona.enters()
+	s.then("SPEC 2.5, 9: she is Invited still, and her link is marked as expired")
+	mona.presses("Invited 1")
+	mona.row("ute@northwind.example", "Invited", "Expired")
+	s.then("SPEC 2.12: it says so to her, and whom to ask")
+	ute := s.person("ute")
+	ute.goes("/invitations/" + ute.link())
+	ute.link() // that of the first time, which is of no use either
+	ute.reads("This link no longer works", "has expired", mona.email)
+	s.when("SPEC 2.6, 9: Mona resends it")
+	mona.presses("ute@northwind.example")
+	mona.presses("Resend")
+	mona.presses("Resend")
+	mona.reads("Invited", "Link ends")
+	s.then("SPEC 2.6, 2.9: the new link works; she has a user, and signs in with that")
+	ute.follows("User")
+	ute.presses("Accept and join")
+	ute.reads("You have joined " + s.company)
+	mona.goes(s.at + "/users?status=active")
+	mona.row("ute@northwind.example", "Active")
 }
 
 func subAccounts(s *story) {

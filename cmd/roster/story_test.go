@@ -70,8 +70,10 @@ func (l *library) story(t *testing.T, profile string) *story {
 	t.Helper()
 	r := *l.r
 	s := &story{TB: t, r: &r, browser: l.browser, seen: l.seen}
-	r.t = s // what it waits for in vain is an error of the story's
-	for _, d := range domain.Profiles() {
+	r.t = s                      // what it waits for in vain is an error of the story's
+	open := domain.Profiles()[0] // to whoever confirms an address
+	open.Name, open.SignUp = "open", true
+	for _, d := range append(domain.Profiles(), open) {
 		if d.Name == profile {
 			text, err := json.Marshal(d)
 			if err != nil {
@@ -84,6 +86,21 @@ func (l *library) story(t *testing.T, profile string) *story {
 	}
 	t.Fatalf("no profile %s", profile)
 	return nil
+}
+
+// later starts the program anew, as it would be after some time.
+func (l *library) later(t *testing.T, after time.Duration) {
+	t.Helper()
+	l.r.stop()
+	l.r = serve(t, l.r.Data, "--portal-name", "Northwind portal", "--accent", "#0b6e4f", "--clock-ahead", after.String())
+}
+
+// again goes on with a story.
+func (l *library) again(t *testing.T, played *story) *story {
+	t.Helper()
+	s, r := *played, *l.r
+	s.TB, s.r, r.t = t, &r, &s
+	return &s
 }
 
 // first has the operator open the account for somebody, who follows the link in the mail and signs in.
@@ -166,6 +183,7 @@ func (p *person) fine() {
 		return
 	}
 	p.s.seen[shape] = true
+	p.narrow()
 	p.do(chromedp.Evaluate(axeScript, nil))
 	for _, look := range []struct{ theme, rules string }{{"light", `{resultTypes:["violations"]}`}, {"dark", `{runOnly:["color-contrast"],resultTypes:["violations"]}`}} {
 		var found []struct {
@@ -178,6 +196,16 @@ func (p *person) fine() {
 		for _, v := range found {
 			p.t.Errorf("%s, %s: %s (%s): %.600v", p.where(), look.theme, v.Help, v.ID, v.Nodes)
 		}
+	}
+}
+
+// narrow wants the page to fit the screen of a phone.
+func (p *person) narrow() {
+	p.t.Helper()
+	var wide int
+	p.do(chromedp.EmulateViewport(360, 900), chromedp.Evaluate(`document.documentElement.scrollWidth`, &wide), chromedp.EmulateViewport(1280, 900))
+	if wide > 360 {
+		p.t.Errorf("%s is %d wide on a screen of 360", p.where(), wide)
 	}
 }
 
