@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,7 +111,7 @@ func TestOperatorPages(t *testing.T) {
 
 	// SPEC 2.11: what became of the mails.
 	b.open("/operator/mails?outcome=sent")
-	b.until(`[...document.querySelectorAll("tbody tr")].filter(tr => tr.innerText.includes("invitation") && tr.innerText.includes("Sent")).length >= 2`)
+	b.until(`[...document.querySelectorAll("tbody tr")].filter(tr => tr.innerText.includes("Invitation") && tr.innerText.includes("Northwind") && tr.innerText.includes("Sent")).length >= 2`)
 	b.open("/operator/mails?outcome=bounced")
 	b.sees("No mail.")
 
@@ -122,6 +123,43 @@ func TestOperatorPages(t *testing.T) {
 	operator.get("/v1/operator/mails?outcome=lost").Want(422, "invalid")
 	ann.get("/v1/operator/mails").Want(403, "not_permitted")
 
+	// The list of mails goes on over pages, each mail once.
+	var many []string
+	for n := range 50 {
+		many = append(many, fmt.Sprintf("p%02d@northwind.example", n))
+	}
+	ann.post("/v1/accounts/"+account+"/invitations", m{"emails": many, "roles": []string{"viewer"}}).Want(200)
+	r.until("the mails are in the outbox", func() bool {
+		return len(operator.get("/v1/operator/mails?limit=500").Want(200).JSON()["items"].([]any)) > 50
+	})
+	all := map[any]bool{}
+	for path := "/v1/operator/mails?limit=20"; path != ""; {
+		page := operator.get(path).Want(200).JSON()
+		for _, one := range page["items"].([]any) {
+			all[one.(m)["event"]] = true
+		}
+		path = ""
+		if next, ok := page["next_cursor"].(string); ok {
+			path = "/v1/operator/mails?limit=20&cursor=" + next
+		}
+	}
+	if whole := operator.get("/v1/operator/mails?limit=500").Want(200).JSON()["items"].([]any); len(all) != len(whole) {
+		t.Errorf("SPEC 2.11: the pages have %d mails of %d", len(all), len(whole))
+	}
+	operator.get("/v1/operator/mails?outcome=sent&cursor=x").Want(422, "invalid")
+	b.open("/operator/mails")
+	b.click("Next page")
+	b.until(`location.search.includes("cursor=") && document.querySelectorAll("tbody tr").length === ` + fmt.Sprint(len(all)-50))
+
+	// SPEC 3.1: from an account to its users, and to one of them.
+	b.open(at + account)
+	b.click("Users of this account")
+	b.until(`document.querySelector("h1").innerText === "Users of Northwind"`)
+	b.do(chromedp.SendKeys("#q", "bob", chromedp.ByQuery))
+	b.until(`document.querySelectorAll("#list tbody tr").length === 1`)
+	b.click("Bob Stone")
+	b.sees("Erase for good")
+
 	// SPEC 5.1, 5.2: the trail of everything, with the filters that an account's has.
 	b.open("/operator/audit")
 	b.sees("Everything that happened in the installation")
@@ -130,7 +168,7 @@ func TestOperatorPages(t *testing.T) {
 		return rows.length > 0 && rows.every(r => r.includes("Locked") && r.includes("Bob Stone")); })()`)
 	b.shoot("/operator/audit", "operator.png", 1280, "light")
 
-	for _, path := range []string{"/operator/audit", "/operator/audit?q=nobody-there", "/operator/mails", "/operator/mails?outcome=bounced", users + bob, users + bob + "/lock", users + bob + "/erase", users + cara, "/operator/users", "/operator/users?q=nobody", at + account, at + sub, at + account + "/close", at + account + "/adopt", at + account + "/owner?q=bob", at + account + "/owner?user=" + bob,
+	for _, path := range []string{"/operator/audit", "/operator/audit?q=nobody-there", "/operator/mails", "/operator/mails?outcome=bounced", users + bob, users + bob + "/lock", users + bob + "/erase", users + cara, "/operator/users", "/operator/users?q=nobody", at + account, at + account + "/users", at + sub, at + account + "/close", at + account + "/adopt", at + account + "/owner?q=bob", at + account + "/owner?user=" + bob,
 		"/operator/accounts", "/operator/accounts?q=nobody", "/operator", "/operator/projections", "/operator/nowhere"} {
 		b.looks(path, 1600, "light")
 		b.looks(path, 360, "dark")

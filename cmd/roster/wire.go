@@ -190,10 +190,13 @@ func (p *program) mailed(ctx context.Context, message string) (l enroll.Link, ok
 	return enroll.Link{Account: row.Account, Invitation: row.Invitation, Generation: row.Generation}, true, nil
 }
 
-// mails lists the newest mails of the outbox.
-func (p *program) mails(ctx context.Context, outcome string, limit int) ([]api.Mail, error) {
-	rows, err := outbox.New(p.pool).List(ctx, outcome, limit)
-	list := make([]api.Mail, 0, len(rows))
+// mails lists mails of the outbox.
+func (p *program) mails(ctx context.Context, query api.MailsQuery) (list []api.Mail, next *api.MailsCursor, err error) {
+	rows, more, err := outbox.New(p.pool).List(ctx, query.Outcome, query.Limit, (*outbox.Place)(query.After))
+	if more {
+		last := rows[len(rows)-1]
+		next = &api.MailsCursor{AddedAt: last.Since, Event: last.Event, Target: last.Target}
+	}
 	for _, r := range rows {
 		m := api.Mail{Event: r.Event, Kind: string(r.Mail), Outcome: r.Outcome, Attempts: r.Attempts, AddedAt: r.Since, DoneAt: r.Done}
 		if r.Done == nil {
@@ -209,7 +212,7 @@ func (p *program) mails(ctx context.Context, outcome string, limit int) ([]api.M
 		}
 		list = append(list, m)
 	}
-	return list, err
+	return list, next, err
 }
 
 // send hands a mail to the mail server or the inbox.

@@ -21,22 +21,37 @@ type Mail struct {
 	DoneAt     *time.Time `json:"done_at"`
 }
 
-// Mails lists the newest mails: all, those that wait, or those of an outcome.
-type Mails func(ctx context.Context, outcome string, limit int) ([]Mail, error)
+// MailsCursor is the place of a mail in the list, the newest first.
+type MailsCursor struct {
+	AddedAt time.Time `json:"at"`
+	Event   string    `json:"event"`
+	Target  string    `json:"target"`
+}
+
+// MailsQuery asks for mails: all, those that wait, or those of an outcome; the newest, or those after a place.
+type MailsQuery struct {
+	Outcome string
+	Limit   int
+	After   *MailsCursor
+}
+
+// Mails lists mails, and answers where the next page begins, nil after the last one.
+type Mails func(ctx context.Context, query MailsQuery) ([]Mail, *MailsCursor, error)
 
 func (s *server) operatorMailRoutes() {
-	add(s, operation{id: "ListMails", method: http.MethodGet, path: "/v1/operator/mails", tag: "operator", summary: "The newest mails, and what became of them",
-		description: "From the mailer's outbox, which keeps what is done for 60 days. To whom a mail goes stands in the account.",
+	add(s, operation{id: "ListMails", method: http.MethodGet, path: "/v1/operator/mails", tag: "operator", summary: "Mails, and what became of them",
+		description: "Newest first. From the mailer's outbox, which keeps what is done for 60 days. To whom a mail goes stands in the account.",
 		senior:      operatorOnly, codes: []domain.Code{domain.NotPermitted}}, listMails)
 }
 
 type mailsInput struct {
+	PageParams
 	Outcome string `query:"outcome" enum:"waiting,sent,bounced"`
-	Limit   int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
 
 type mailsBody struct {
-	Items []Mail `json:"items" nullable:"false"`
+	Items      []Mail  `json:"items" nullable:"false"`
+	NextCursor *string `json:"next_cursor"`
 }
 
 func listMails(ctx context.Context, r *request, in *mailsInput) (*Reply[mailsBody], error) {
@@ -48,9 +63,18 @@ func listMails(ctx context.Context, r *request, in *mailsInput) (*Reply[mailsBod
 	}
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	list, err := r.Mails(ctx, in.Outcome, in.Limit)
+	query := MailsQuery{Outcome: in.Outcome, Limit: in.Limit}
+	var err error
+	if query.After, err = place[MailsCursor](r, "", in.Cursor); err != nil {
+		return nil, err
+	}
+	list, after, err := r.Mails(ctx, query)
+	if err != nil {
+		return nil, away(err)
+	}
 	if list == nil {
 		list = []Mail{}
 	}
-	return &Reply[mailsBody]{mailsBody{list}}, away(err)
+	cursor, err := next(r, "", after)
+	return &Reply[mailsBody]{mailsBody{list, cursor}}, err
 }

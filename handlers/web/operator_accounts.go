@@ -15,6 +15,7 @@ func (s *site) operatorAccountRoutes() map[string]verbs {
 		at:                   {http.MethodGet: s.ofAccount(s.operatorAccount)},
 		at + "/close":        {http.MethodGet: s.ofAccount(asked(closing)), http.MethodPost: s.ofAccount(carriedOut(closing))},
 		at + "/adopt":        {http.MethodGet: s.ofAccount(asked(adopting)), http.MethodPost: s.ofAccount(carriedOut(adopting))},
+		at + "/users":        {http.MethodGet: s.ofAccount(s.operatorAccountUsers)},
 		at + "/owner":        {http.MethodGet: s.ofAccount(s.ownerPage), http.MethodPost: s.ofAccount(carriedOut(appointing))},
 	}
 }
@@ -166,6 +167,19 @@ func (s *site) operatorAccount(p *page) error {
 	}
 	v.Below, v.More = shown(tree.Items)
 	return p.show(http.StatusOK, operatorAccountView(p, v))
+}
+
+// operatorAccountUsers are the members of an account and its open invitations.
+func (s *site) operatorAccountUsers(p *page) error {
+	p.Title = p.T("operator.users_in", text(p.Account.Name))
+	v, err := search[listed](p, p.api("/users"), "q")
+	if err != nil {
+		return err
+	}
+	if p.r.Header.Get("HX-Target") == "list" {
+		return p.partial(p.r.Context(), operatorMemberTable(p, v))
+	}
+	return p.show(http.StatusOK, operatorMembersView(p, v))
 }
 
 // asked is the page that says what something would come to, carriedOut the one that does it.

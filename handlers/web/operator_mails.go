@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -21,6 +22,8 @@ type outMail struct {
 	AddedAt    time.Time  `json:"added_at"`
 	DueAt      *time.Time `json:"due_at"`
 	DoneAt     *time.Time `json:"done_at"`
+
+	In string `json:"-"` // the name of its account
 }
 
 // Class is the colour of the outcome.
@@ -38,12 +41,32 @@ func (m outMail) Class() string {
 	return "other"
 }
 
-// BecameText says what became of the mail.
+// MailText says what the mail is about.
+func (p *page) MailText(m outMail) string {
+	if key := "operator.mail_of." + m.Kind; p.has(key) {
+		return p.T(key)
+	}
+	return m.Kind
+}
+
+// BecameText says what became of the mail, and WhyText why nothing was sent.
 func (p *page) BecameText(m outMail) string {
 	if key := "operator.mail." + m.Outcome; p.has(key) {
 		return p.T(key)
 	}
-	return p.T("operator.mail_dropped", m.Outcome)
+	return p.T("operator.mail_dropped")
+}
+
+func (p *page) WhyText(m outMail) string {
+	switch key := "operator.mail_why." + m.Outcome; {
+	case p.has("operator.mail." + m.Outcome):
+		return ""
+	case p.has(key):
+		return p.T(key)
+	case p.has("code." + m.Outcome):
+		return p.T("code." + m.Outcome)
+	}
+	return m.Outcome
 }
 
 func (s *site) operatorMails(p *page) error {
@@ -52,5 +75,29 @@ func (s *site) operatorMails(p *page) error {
 	if err != nil {
 		return err
 	}
+	if err := p.inAccounts(v.Items); err != nil {
+		return err
+	}
 	return p.show(http.StatusOK, operatorMailsView(p, v))
+}
+
+// inAccounts names the accounts of mails.
+func (p *page) inAccounts(list []outMail) error {
+	names := map[string]string{}
+	for i, m := range list {
+		if m.Account == nil {
+			continue
+		}
+		name, known := names[*m.Account]
+		if !known {
+			var a account
+			if err := p.site.get(p.r, "/v1/accounts/"+url.PathEscape(*m.Account), &a); err != nil {
+				return err
+			}
+			name = text(a.Name)
+			names[*m.Account] = name
+		}
+		list[i].In = name
+	}
+	return nil
 }

@@ -237,22 +237,35 @@ type Listed struct {
 	Outcome string // "" while it waits
 }
 
-// List answers the newest mails, at most limit of them: those that wait, or those that are done with an outcome; "" for all.
-func (o *Outbox) List(ctx context.Context, outcome string, limit int) ([]Listed, error) {
+// Place is where a mail stands in the list, the newest first.
+type Place struct {
+	AddedAt time.Time
+	Event   string
+	Target  string
+}
+
+// List answers mails, the newest first, at most limit of them, and whether there are more: those that wait, or those that
+// are done with an outcome, "" for all; the newest of them, or those after a place.
+func (o *Outbox) List(ctx context.Context, outcome string, limit int, after *Place) (list []Listed, more bool, err error) {
 	if err := o.make(ctx); err != nil {
-		return nil, err
+		return nil, false, err
+	}
+	if after == nil {
+		after = &Place{AddedAt: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
 	}
 	rows, err := o.pool.Query(ctx, `SELECT event, target, account, invitation, added_at, attempts, mail, due_at, done_at, coalesce(outcome, '')
-		FROM roster.outbox WHERE $1 = '' OR $1 = 'waiting' AND done_at IS NULL OR done_at IS NOT NULL AND outcome = $1
-		ORDER BY added_at DESC, event, target LIMIT $2`, outcome, limit)
+		FROM roster.outbox WHERE ($1 = '' OR $1 = 'waiting' AND done_at IS NULL OR done_at IS NOT NULL AND outcome = $1)
+			AND added_at <= $3 AND (added_at < $3 OR (event, target) > ($4, $5))
+		ORDER BY added_at DESC, event, target LIMIT $2`, outcome, limit+1, after.AddedAt, after.Event, after.Target)
 	if err != nil {
-		return nil, wrap("list", err)
+		return nil, false, wrap("list", err)
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l Listed, err error) {
+	list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (l Listed, err error) {
 		var account, invitation [16]byte
 		err = row.Scan(&l.Event, &l.Target, &account, &invitation, &l.Since, &l.Attempts, &l.Mail, &l.Due, &l.Done, &l.Outcome)
 		l.Account, l.Invitation, l.Since, l.Due = account, invitation, l.Since.UTC(), l.Due.UTC()
 		return l, err
 	})
-	return list, wrap("list", err)
+	more = len(list) > limit
+	return list[:min(len(list), limit)], more, wrap("list", err)
 }

@@ -3,6 +3,7 @@ package outbox_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -216,7 +217,7 @@ func TestList(t *testing.T) {
 		{"bounced", 9, "[event.1:bounced]"},
 		{"nothing", 9, "[]"},
 	} {
-		list, err := o.List(ctx, c.outcome, c.limit)
+		list, _, err := o.List(ctx, c.outcome, c.limit, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,6 +231,37 @@ func TestList(t *testing.T) {
 		if fmt.Sprint(got) != c.want {
 			t.Errorf("the newest %d of %q are %v, want %s", c.limit, c.outcome, got, c.want)
 		}
+	}
+}
+
+// SPEC 2.11: read page by page, every mail comes once, also of those that were added at one moment.
+func TestListByPages(t *testing.T) {
+	o, ctx := open(t), t.Context()
+	if err := o.Begin(ctx, day, 0); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 7 {
+		r := row(n)
+		r.Since = day.Add(time.Duration(n/3) * time.Microsecond)
+		if err := o.Add(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	var after *outbox.Place
+	for more := true; more; {
+		list, further, err := o.List(ctx, "waiting", 2, after)
+		if err != nil || len(list) == 0 {
+			t.Fatal(list, err)
+		}
+		for _, l := range list {
+			got = append(got, l.Event)
+		}
+		last := list[len(list)-1]
+		after, more = &outbox.Place{AddedAt: last.Since, Event: last.Event, Target: last.Target}, further
+	}
+	if want := "event.6 event.3 event.4 event.5 event.0 event.1 event.2"; strings.Join(got, " ") != want {
+		t.Errorf("the pages have %v, want %s", got, want)
 	}
 }
 
