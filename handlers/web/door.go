@@ -65,17 +65,26 @@ func (s *site) localeOf(ctx context.Context, id events.UserID) string {
 // Said is what a rule says, in the viewer's words where the catalogue has them: its key is made of the English words,
 // with n for a number.
 func (p *page) Said(message string) string {
+	if key, numbers := saidBy(message); p.has(key) {
+		return p.T(key, numbers...)
+	}
+	if _, rule, ok := strings.Cut(message, ": "); ok { // "length: at least 10 characters"
+		if key, numbers := saidBy(rule); p.has(key) {
+			return p.T(key, numbers...)
+		}
+	}
+	return sentence(message)
+}
+
+// saidBy is the key of a message, and its numbers.
+func saidBy(message string) (key string, numbers []any) {
 	words := strings.FieldsFunc(strings.ToLower(message), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-	var numbers []any
 	for i, word := range words {
 		if n, err := strconv.Atoi(word); err == nil {
 			words[i], numbers = "n", append(numbers, n)
 		}
 	}
-	if key := "said." + strings.Join(words, "_"); p.has(key) {
-		return p.T(key, numbers...)
-	}
-	return sentence(message)
+	return "said." + strings.Join(words, "_"), numbers
 }
 
 // Because says why something was refused as a sentence of its own.

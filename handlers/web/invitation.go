@@ -105,11 +105,7 @@ func (p *page) wrongFields(err error) map[string][]string {
 	}
 	for _, f := range refusal.Fields {
 		name := f.Location[strings.LastIndexByte(f.Location, '.')+1:]
-		message := f.Message
-		if _, rule, ok := strings.Cut(message, ": "); ok && name == "password" {
-			message = rule // "length: at least 10 characters"
-		}
-		wrong[name] = append(wrong[name], p.Said(message))
+		wrong[name] = append(wrong[name], p.Said(f.Message))
 	}
 	return wrong
 }
@@ -153,9 +149,10 @@ func (s *site) showInvitation(w http.ResponseWriter, r *http.Request, status int
 	return p.door(status, p.T("joining.title_to", text(v.AccountName)), welcomeView(p, body))
 }
 
-// invited is a page about an invitation, in the words of the portal profile that its account has.
+// invited is a page about an invitation, in the words of the portal profile that its account has and, where the address
+// is somebody's, in the language that they have chosen.
 func (s *site) invited(w http.ResponseWriter, r *http.Request, v enroll.View, who person) (*page, error) {
-	p := s.open(w, r, who)
+	p := s.open(w, r, who, s.localeOf(r.Context(), v.Holder))
 	return p, s.App.Ask(r.Context(), s.by(r, who), domain.AskProfile(v.AccountID, &p.Profile))
 }
 
@@ -201,7 +198,7 @@ func (s *site) showDead(w http.ResponseWriter, r *http.Request, v enroll.View, w
 }
 
 func (s *site) showDeadLink(w http.ResponseWriter, r *http.Request, status int, body deadBody, who person, why *domain.Error) error {
-	p := s.open(w, r, who)
+	p := s.open(w, r, who, s.localeOf(r.Context(), body.Holder))
 	body.Lead = p.Because(why)
 	body.Path = "/invitations/" + url.PathEscape(r.PathValue("token"))
 	return p.door(status, p.T("link.dead"), deadView(p, body))
@@ -262,7 +259,7 @@ func (s *site) decline(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.enroll.Decline(r.Context(), s.by(r, who), l); err != nil {
 		return s.showDead(w, r, v, who, err)
 	}
-	p := s.open(w, r, who)
+	p := s.open(w, r, who, s.localeOf(r.Context(), v.Holder))
 	return p.door(http.StatusOK, p.T("joining.declined"), declinedView(p, guestView{v}))
 }
 

@@ -87,3 +87,47 @@ func keysOf(texts map[string]string) []string {
 	}
 	return list
 }
+
+// What the rules say to whoever filled in a form is in the catalogue, as far as it holds no words of theirs; and so is
+// every code with which something is refused.
+func TestRulesInCatalogue(t *testing.T) {
+	c, err := readCatalogue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(pattern string) (text string) {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		for _, file := range files {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasSuffix(file, "_test.go") {
+				text += string(raw)
+			}
+		}
+		return text
+	}
+	said := regexp.MustCompile(`(?:invalid|wrong)\("[^,]*, "([a-zA-Z0-9](?:[^"\\%]|%d)*)"[,)]|errors.New\("(want a [^"]*)"\)`)
+	messages := said.FindAllStringSubmatch(read("../../domain/*.go")+read("../access/*.go")+read("../enroll/*.go")+read("../locale/*.go"), -1)
+	if len(messages) < 40 {
+		t.Fatalf("only %d messages are found", len(messages))
+	}
+	for _, m := range messages {
+		if key, _ := saidBy(strings.ReplaceAll(m[1]+m[2], "%d", "1")); c.fallback[key] == "" {
+			t.Errorf("there is no text %s for %q", key, m[0])
+		}
+	}
+	codes := regexp.MustCompile(`Code = "([a-z_]+)"`).FindAllStringSubmatch(read("../../domain/error.go"), -1)
+	if len(codes) < 25 {
+		t.Fatalf("only %d codes are found", len(codes))
+	}
+	for _, m := range codes {
+		if c.fallback["code."+m[1]] == "" && m[1] != "invalid" { // which says what is
+			t.Errorf("there is no text code.%s", m[1])
+		}
+	}
+}

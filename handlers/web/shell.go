@@ -289,7 +289,7 @@ func (p *page) Why(refused *problem) string {
 	if key := "code." + refused.Code; p.has(key) {
 		return p.T(key)
 	}
-	return sentence(refused.Detail)
+	return p.Said(refused.Detail)
 }
 
 // show writes the page. It is made whole before the first byte is sent, so that a failure still is an error page.
