@@ -337,10 +337,12 @@ func TestPages(t *testing.T) {
 	contact := ann.post("/v1/accounts/"+account+"/contacts", m{"name": "Ruth", "email": "ruth@northwind.example", "roles": []string{"security"}}).Want(201).JSON()["id"].(string)
 	invitation := ann.post("/v1/accounts/"+account+"/invitations", m{"emails": "emil@northwind.example", "roles": []string{"viewer"}}).Want(200).JSON()["results"].([]any)[0].(m)["invitation"].(string)
 	ann.post("/v1/accounts/"+account+"/keys", m{"name": "CI", "roles": []string{"viewer"}}).Want(201)
-	for _, path := range []string{"/accounts", at + "/users", at + "/users?q=nobody-there", at + "/users/" + bob, at + "/users/" + bob + "/role", at + "/users/" + bob + "/access",
+	paths := []string{"/accounts", at + "/users", at + "/users?q=nobody-there", at + "/users/" + bob, at + "/users/" + bob + "/role", at + "/users/" + bob + "/access",
 		at + "/users/" + bob + "/revoke", at + "/users/bulk?action=suspend&user=" + bob, at + "/invite", at + "/invite/csv", "/users", "/me/accounts/" + account + "/leave", at + "/close", at + "/invitations/" + invitation, at + "/invitations/" + invitation + "/resend",
 		at + "/roles", at + "/roles/new", at + "/roles/desk", at + "/policy", at + "/contacts", at + "/contacts/" + contact, at + "/keys", at + "/sso", at + "/tree", at + "/audit",
-		"/me", "/me/security", "/me/preferences", at + "/nowhere"} {
+		"/me", "/me/security", "/me/preferences", at + "/nowhere"}
+	b.speaksGerman(paths...)
+	for _, path := range paths {
 		b.looks(path, 1600, "light")
 		b.looks(path, 360, "dark")
 	}
@@ -352,4 +354,5 @@ func TestPages(t *testing.T) {
 	d.do(network.ClearBrowserCookies())
 	d.looks("/sign-in", 360, "light")
 	d.looks("/", 360, "dark")
+	d.speaksGerman("/", "/sign-in", "/forgotten", "/sign-in/sso", "/invitations/nothing", "/invitations/"+r.link("emil@northwind.example", 1), "/operator/sign-in")
 }

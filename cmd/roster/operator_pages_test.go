@@ -168,8 +168,10 @@ func TestOperatorPages(t *testing.T) {
 		return rows.length > 0 && rows.every(r => r.includes("Locked") && r.includes("Bob Stone")); })()`)
 	b.shoot("/operator/audit", "operator.png", 1280, "light")
 
-	for _, path := range []string{"/operator/audit", "/operator/audit?q=nobody-there", "/operator/mails", "/operator/mails?outcome=bounced", users + bob, users + bob + "/lock", users + bob + "/erase", users + cara, "/operator/users", "/operator/users?q=nobody", at + account, at + account + "/users", at + sub, at + account + "/close", at + account + "/adopt", at + account + "/owner?q=bob", at + account + "/owner?user=" + bob,
-		"/operator/accounts", "/operator/accounts?q=nobody", "/operator", "/operator/projections", "/operator/nowhere"} {
+	paths := []string{"/operator/audit", "/operator/audit?q=nobody-there", "/operator/mails", "/operator/mails?outcome=bounced", users + bob, users + bob + "/lock", users + bob + "/erase", users + cara, "/operator/users", "/operator/users?q=nobody", at + account, at + account + "/users", at + sub, at + account + "/close", at + account + "/adopt", at + account + "/owner?q=bob", at + account + "/owner?user=" + bob,
+		"/operator/accounts", "/operator/accounts?q=nobody", "/operator", "/operator/projections", "/operator/nowhere"}
+	b.speaksGerman(paths...)
+	for _, path := range paths {
 		b.looks(path, 1600, "light")
 		b.looks(path, 360, "dark")
 	}

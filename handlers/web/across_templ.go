@@ -701,7 +701,7 @@ func acrossTable(p *page, v acrossPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = status(u.Status, text(u.Label)).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = status(u.Status, p.StatusText(u.Status, u.Label)).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

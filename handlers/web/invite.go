@@ -349,7 +349,7 @@ func validityKey(v string) string { return "invite.valid_" + strings.ToLower(v) 
 // InvitationStatus is a status of an invitation: as the portal calls it where it is one of the user list, too.
 func (p *page) InvitationStatus(status string) string {
 	if label := p.Profile.Label(status); (status == string(domain.Pending) || status == string(domain.Expired)) && label != "" {
-		return text(label)
+		return p.StatusText(status, label)
 	}
 	return p.T("status." + status)
 }

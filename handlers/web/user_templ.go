@@ -373,7 +373,7 @@ func userView(p *page, v userPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = status(v.Status, text(v.Label)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = status(v.Status, p.StatusText(v.Status, v.Label)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

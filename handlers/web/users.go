@@ -191,7 +191,7 @@ func statusesInOrder(first []string) []string {
 
 // listLabel is what the list of a status is called. A portal that has several lists names them by who is in them.
 func (p *page) listLabel(status string) string {
-	label := text(p.Profile.Label(status))
+	label := p.StatusText(status, p.Profile.Label(status))
 	switch {
 	case label == "":
 		return p.T("status." + status)

@@ -1170,11 +1170,11 @@ func userRow(p *page, u listed, actions []offered) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = status(u.Status, text(u.Label)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = status(u.Status, p.StatusText(u.Status, u.Label)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if u.Status == "expired" && text(u.Label) != p.T("status.expired") {
+		if u.Status == "expired" && p.StatusText(u.Status, u.Label) != p.T("status.expired") {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 105, "<small class=\"bad\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -36,6 +36,15 @@ func (p *page) RoleMeaning(r role) string {
 	return p.N("role.permissions", len(r.Permissions))
 }
 
+// StatusText is what the portal calls a status; "" where it shows none. What it calls as everybody does is said in the
+// viewer's language.
+func (p *page) StatusText(status, label string) string {
+	if key := "status." + status; label != "" && label == p.fallback[key] {
+		return p.T(key)
+	}
+	return text(label)
+}
+
 // ActionText is what an entry of a trail says was done.
 func (p *page) ActionText(e entry) string {
 	if key := "did." + e.Action; p.has(key) {
