@@ -53,13 +53,10 @@ func (p *page) profile() (profilePage, error) {
 	if err := p.site.get(p.r, "/v1/me", &v.profile); err != nil {
 		return v, err
 	}
-	_, err := p.plan(http.MethodPost, "/v1/me/email", map[string]any{"email": v.Email, "password": ""})
-	refused := asProblem(err)
-	v.ViewOnly = refused != nil && refused.Code == string(domain.NotPermitted) // anything else is a matter of the new address
-	if err != nil && refused == nil {
-		return v, err
-	}
-	return v, nil
+	var rules domain.Rules
+	err := p.site.App.Ask(p.r.Context(), p.site.by(p.r, p.Who), domain.AskPersonRules(p.Who.User.ID, &rules))
+	v.ViewOnly = !rules.ChangeEmail
+	return v, err
 }
 
 func (s *site) profile(p *page) error {

@@ -22,8 +22,8 @@ func (p *page) deeds(u listed) ([]offered, error) {
 }
 
 // rowActions are what can be done with an entry of the list. Only of those whom the viewer may not simply change is it
-// asked what the rules say: so a long list stays quick.
-func (p *page) rowActions(u listed) ([]offered, error) {
+// asked what the rules say: so a long list stays quick. roles are those of the account, as far as the viewer sees them.
+func (p *page) rowActions(u listed, roles []role) ([]offered, error) {
 	if u.User == nil {
 		if !p.May("users:invite") {
 			return nil, nil
@@ -35,7 +35,7 @@ func (p *page) rowActions(u listed) ([]offered, error) {
 		return nil, nil
 	}
 	list := p.memberActions(u)
-	if !p.doubtful(u) {
+	if !p.doubtful(u, roles) {
 		return list, nil
 	}
 	return list, p.askWhy(u, list)
@@ -58,14 +58,20 @@ func (p *page) memberActions(u listed) []offered {
 }
 
 // doubtful says that the rules may keep the viewer from changing a member: themselves, who holds the role that an account
-// keeps, and whoever may more than they do.
-func (p *page) doubtful(u listed) bool {
-	if p.isMe(u) || len(u.Permissions) > 0 {
+// keeps, and whoever may more than they do (SPEC 3.4). What cannot be told from here is doubtful.
+func (p *page) doubtful(u listed, roles []role) bool {
+	if p.isMe(u) || !p.may(u.Permissions) {
 		return true
 	}
 	return slices.ContainsFunc(u.Roles, func(name string) bool {
-		return p.protects(name) || !slices.ContainsFunc(p.Profile.Roles, func(r *domain.Role) bool { return r.Name == name }) || !slices.ContainsFunc(p.Account.Roles, p.protects)
+		i := slices.IndexFunc(roles, func(r role) bool { return r.ID == name })
+		return p.protects(name) || i < 0 || !p.may(roles[i].Permissions)
 	})
+}
+
+// may says that the viewer holds each of some permissions.
+func (p *page) may(permissions []string) bool {
+	return !slices.ContainsFunc(permissions, func(one string) bool { return !p.May(one) })
 }
 
 func (p *page) isMe(u listed) bool { return u.User != nil && *u.User == p.Who.User.ID.String() }

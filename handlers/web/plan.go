@@ -129,20 +129,24 @@ func (s *site) undo(p *page) error {
 	return p.done(back, "users.undone", "", "")
 }
 
-// named says by name what the API names by kind and id.
+// named says by name what the API names by kind and id. What has a name that cannot be read now is said to be so.
 func (p *page) named(what string) string {
 	kind, id, _ := strings.Cut(what, " ")
 	switch kind {
 	case "user":
 		var u listed
-		if p.site.get(p.r, p.api("/users/"+url.PathEscape(id)), &u) == nil {
+		err := p.site.get(p.r, p.api("/users/"+url.PathEscape(id)), &u)
+		if err == nil {
 			return shownName(p, u)
 		}
+		return p.unnamed("why.unnamed_user", id, err)
 	case "invitation":
 		var i invitation
-		if p.site.get(p.r, p.api("/invitations/"+url.PathEscape(id)), &i) == nil {
+		err := p.site.get(p.r, p.api("/invitations/"+url.PathEscape(id)), &i)
+		if err == nil {
 			return p.T("invitation.title", text(i.Email))
 		}
+		return p.unnamed("why.unnamed_invitation", id, err)
 	case "role":
 		return p.T("why.role", p.RoleLabel(id))
 	case "policy":
@@ -151,4 +155,9 @@ func (p *page) named(what string) string {
 		return text(p.Account.Name)
 	}
 	return what
+}
+
+func (p *page) unnamed(key, id string, err error) string {
+	p.site.Logger.WarnContext(p.r.Context(), "what has changed since cannot be named", "id", id, "err", err)
+	return p.T(key, id)
 }

@@ -140,7 +140,7 @@ func (s *site) users(p *page) error {
 		return err
 	}
 	for _, u := range v.Items {
-		actions, err := p.rowActions(u)
+		actions, err := p.rowActions(u, v.Roles)
 		if err != nil {
 			return err
 		}
