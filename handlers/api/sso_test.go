@@ -54,6 +54,13 @@ func TestSSOConnection(t *testing.T) {
 	if r := do("GET", at, viewer.token, nil).is(200); r.at("connection") != nil || r.count("domains") != 0 || !strings.HasSuffix(r.text("sign_in"), account) {
 		t.Errorf("SPEC 7.4: %s", r.body)
 	}
+	w.do("PUT", "/v1/accounts/"+account+"/roles/desk", owner.token, object{"label": "Desk", "permissions": []string{"users:read"}}).is(200)
+	desk := w.member(account, owner, "desk")
+	_, stranger := w.open("Other")
+	for _, path := range []string{at, at + "/domains/acme.example"} {
+		do("GET", path, desk.token, nil).refused(403, "not_permitted")
+		do("GET", path, stranger.token, nil).refused(404, "not_found")
+	}
 	for token, code := range map[string]string{admin.token: "exceeds_own_access", viewer.token: "not_permitted"} {
 		do("PUT", at, token, ask(nil)).refused(403, code)
 		do("PUT", at, token, ask(nil), "Roster-Dry-Run", "true").refused(403, code)
