@@ -212,6 +212,19 @@ func (a *Access) AskPasskey(ctx context.Context, text string) (Ceremony, error) 
 	return a.ceremony(purposeShow, c, options)
 }
 
+// passkeyBarred refuses a passkey alone where a password would be refused, whether or not its holder has ever come by
+// the provider that is asked for.
+func (a *Access) passkeyBarred(ctx context.Context, u domain.User) error {
+	if a.providers == nil {
+		return nil
+	}
+	_, email, err := a.app.Person(ctx, u)
+	if err != nil {
+		return err
+	}
+	return a.passwordBarred(ctx, email)
+}
+
 // ShowPasskey signs in with a passkey: as the second step of the challenge that the state was made for, or alone. An
 // attempt is reserved before anything is looked at, and each state works once.
 func (a *Access) ShowPasskey(ctx context.Context, call handlers.Call, state string, response []byte) (SignedIn, error) {
@@ -257,6 +270,11 @@ func (a *Access) ShowPasskey(ctx context.Context, call handlers.Call, state stri
 	}
 	if err != nil {
 		return SignedIn{}, err
+	}
+	if c.Challenge == "" {
+		if err := a.passkeyBarred(ctx, u); err != nil {
+			return SignedIn{}, err
+		}
 	}
 	cmd.Factor, cmd.Count = list[which].ID, count
 	return a.start(ctx, call, cmd)

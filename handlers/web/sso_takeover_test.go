@@ -1,14 +1,18 @@
 package web_test
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"testing"
+
+	virtual "github.com/descope/virtualwebauthn"
 
 	"roster/domain"
 	"roster/events"
 	"roster/handlers"
 	"roster/handlers/enroll"
+	"roster/infra/passkey"
 )
 
 // openAnother makes a second root account with an owner, who has a provider of their own at which anybody is whoever they
@@ -199,4 +203,57 @@ func TestSSOUnlinked(t *testing.T) {
 	w.person("s-ida", "ida@acme.example")
 	a, _ = w.comes()
 	a.want(http.StatusForbidden, "Code: wrong_recipient")
+}
+
+// TestSSORequiredOfAPasskey: where an account has its people sign in at its provider, a passkey alone is no way round,
+// also for somebody who has never come by the provider (SPEC 7.4).
+func TestSSORequiredOfAPasskey(t *testing.T) {
+	w := newSSO(t)
+	verifier, err := passkey.New(publicURL, "Acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.access.UsePasskeys(verifier)
+	ctx, rp := t.Context(), virtual.RelyingParty{ID: "localhost", Name: "Acme", Origin: publicURL}
+	device, credential := virtual.NewAuthenticator(), virtual.NewCredential(virtual.KeyTypeEC2)
+
+	in, err := w.access.SignIn(ctx, handlers.Call{}, "olga@acme.example", goodPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	olga, _ := w.holder("olga@acme.example")
+	call := handlers.Call{Actor: events.Actor{Type: events.ByUser, ID: olga.ID.String(), Session: in.Session}}
+	begun, err := w.access.BeginPasskey(ctx, call, goodPassword, "key", "Olga", "Olga")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, err := virtual.ParseAttestationOptions(string(begun.Options))
+	if err != nil {
+		t.Fatal(err)
+	}
+	device.Options.UserHandle = []byte(asked.UserID)
+	device.AddCredential(credential)
+	if _, _, err := w.access.AddPasskey(ctx, call, begun.State, []byte(virtual.CreateAttestationResponse(rp, device, credential, *asked))); err != nil {
+		t.Fatal(err)
+	}
+	alone := func() error {
+		asked, err := w.access.AskPasskey(ctx, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		options, err := virtual.ParseAssertionOptions(string(asked.Options))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.access.ShowPasskey(ctx, handlers.Call{}, asked.State, []byte(virtual.CreateAssertionResponse(rp, device, credential, *options)))
+		return err
+	}
+	if err := alone(); err != nil {
+		t.Fatal(err)
+	}
+	w.connect(domain.ConnectSSO{Required: true})
+	var refused *domain.Error
+	if err := alone(); !errors.As(err, &refused) || refused.Code != domain.NotAvailable {
+		t.Errorf("SPEC 7.4: %v", err)
+	}
 }
