@@ -303,6 +303,7 @@ func TestPages(t *testing.T) {
 	b.open(at + "/users/" + me)
 	b.sees("The account needs an active holder of Owner: this is the last one, who keeps it.")
 	b.sees("Nobody does this to themselves.")
+	b.until(`!document.querySelector('main a[href$="/revoke"], main a[href$="/suspend"]') && [...document.querySelectorAll("main button[disabled]")].length === 2`)
 
 	// Inviting: each address is understood while it is typed, then has a result of its own.
 	b.open(at + "/invite")
