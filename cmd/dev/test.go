@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -31,8 +32,8 @@ func test(ctx context.Context, d *dev, args []string) error {
 		if err != nil {
 			return fmt.Errorf("go list: %w", err)
 		}
-		driving, others := driversOf(strings.Fields(packages))
-		wrong = errors.Join(goTest(ctx, d, s, false, driving), goTest(ctx, d, s, race, others))
+		plain, raced := unraced(strings.Fields(packages))
+		wrong = errors.Join(goTest(ctx, d, s, false, plain), goTest(ctx, d, s, race, raced))
 	}
 	ok := s.close(d.ci())
 	switch {
@@ -44,17 +45,19 @@ func test(ctx context.Context, d *dev, args []string) error {
 	return linted
 }
 
-// driversOf tells the packages whose tests drive programs of their own, or measure, from the others. The race detector
-// would see the driver alone, and slow it down.
-func driversOf(packages []string) (driving, others []string) {
+// unraced tells the packages from which the race detector is kept: it would see no more than the driver of those whose
+// tests drive programs of their own, or measure, and nothing in those that do one thing after the other, and slow all of
+// them down.
+func unraced(packages []string) (plain, raced []string) {
 	for _, p := range packages {
-		if strings.HasPrefix(p, "roster/cmd/") || p == "roster/infra/faults" || p == "roster/infra/bench" {
-			driving = append(driving, p)
+		of := strings.TrimPrefix(p, "roster/")
+		if strings.HasPrefix(of, "cmd/") || slices.Contains([]string{"infra/faults", "infra/bench", "infra/archtest", "domain", "events", "handlers/address"}, of) {
+			plain = append(plain, p)
 		} else {
-			others = append(others, p)
+			raced = append(raced, p)
 		}
 	}
-	return driving, others
+	return plain, raced
 }
 
 // goTest tests packages, two at a time.

@@ -40,10 +40,10 @@ type tab struct {
 }
 
 // chromium is the browser of this machine; the test command fetches it. The one without windows draws the same pages with
-// half the work.
+// half the work; Debian puts a script before it that would be ended in its place.
 func chromium(t testing.TB) string {
 	t.Helper()
-	for _, name := range []string{"chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome"} {
+	for _, name := range []string{"/usr/lib/chromium/chromium-headless-shell", "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
 		}

@@ -17,7 +17,7 @@ const (
 )
 
 func kill() Fault {
-	return Fault{Name: "kill", Short: 14, Long: 1000, Run: runKill,
+	return Fault{Name: "kill", Short: 8, Long: 1000, Run: runKill,
 		About: "kill -9 of the program, of its PostgreSQL and of an external nats-server, under load from 16 callers and during the start"}
 }
 
