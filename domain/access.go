@@ -13,16 +13,24 @@ const maxDepth = 16
 
 // chain is an account and those above it, the root last. It ends below one that is not known.
 func (w *World) chain(account events.AccountID) []Account {
-	var list []Account
-	for id := account; !id.IsZero() && len(list) < maxDepth; {
-		a := w.Account(id)
+	list := make([]Account, w.levels(account)) // made once: a check asks for it, and an account is large
+	for i := range list {
+		list[i] = w.Account(account)
+		account = list[i].Parent
+	}
+	return list
+}
+
+// levels is how many accounts are in the chain of one.
+func (w *World) levels(account events.AccountID) (n int) {
+	for n < maxDepth && !account.IsZero() {
+		a := w.Account(account)
 		if !a.Opened {
 			break
 		}
-		list = append(list, a)
-		id = a.Parent
+		n, account = n+1, a.Parent
 	}
-	return list
+	return n
 }
 
 // AccessOf is what a user may do in an account at this moment: the direct membership, and those memberships of the
