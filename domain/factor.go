@@ -165,6 +165,29 @@ func (w *World) fresh(u User, password events.SecretID) error {
 	return refuse(ReauthenticationRequired, "say your password once more, or sign in anew with your second factor")
 }
 
+// ConfirmPassword says that whoever is signed in gave their password once more: Password names the very credential that
+// was verified.
+type ConfirmPassword struct {
+	User     events.UserID
+	Password events.SecretID
+}
+
+func (c ConfirmPassword) Name() string { return "ConfirmPassword" }
+
+func (c ConfirmPassword) Home(_ Issued) events.Boundary { return events.OfUser(c.User) }
+
+func (c ConfirmPassword) Decide(w *World, _ Issued) error {
+	u, err := w.myself(c.User)
+	if err != nil {
+		return err
+	}
+	if u.Password != c.Password {
+		return refuse(BadCredentials, "the password is wrong")
+	}
+	w.record(events.OfUser(c.User), events.PasswordConfirmed{})
+	return nil
+}
+
 // EnrollFactor begins a second factor. Password names the credential that has just been verified, if any was.
 type EnrollFactor struct {
 	User     events.UserID

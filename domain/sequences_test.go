@@ -248,7 +248,7 @@ func TestEvolveNeverPanics(t *testing.T) {
 		events.PasswordResetRequested{}, events.PasswordReset{}, events.FactorEnrolled{}, events.FactorVerified{}, events.FactorRemoved{},
 		events.FactorReset{}, events.RecoveryCodesIssued{}, events.SigninThrottled{}, events.AddressReleased{}, events.AddressSignupRequested{},
 		events.KeyCreated{}, events.KeyRotated{}, events.KeyRevoked{},
-		events.SSOConnected{}, events.SSOChanged{}, events.SSODisconnected{}, events.DomainVerified{}, events.DomainReleased{}, events.IdentityLinked{}, events.IdentityUnlinked{}, events.IdentityUsed{},
+		events.SSOConnected{}, events.SSOChanged{}, events.SSODisconnected{}, events.DomainVerified{}, events.DomainReleased{}, events.IdentityLinked{}, events.IdentityUnlinked{}, events.IdentityUsed{}, events.PasswordConfirmed{},
 	}
 	if len(all) != len(events.Kinds()) {
 		t.Errorf("%d facts here, %d in the catalog", len(all), len(events.Kinds()))

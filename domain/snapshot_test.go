@@ -128,7 +128,7 @@ func catalogue(t *rapid.T) []events.Event {
 		events.KeyCreated{Key: apiKey(o), Name: o, Owner: u, Grants: g, Scopes: []string{UsersRead}, ExpiresAt: later, OnBehalf: n == 1, Hash: events.Hash{3}},
 		events.KeyRotated{Key: apiKey(o), Hash: events.Hash{4}, Until: later}, events.KeyRevoked{Key: apiKey(o)},
 		events.SSOConnected{To: events.SSO{Issuer: o, JoinRoles: []string{o}}}, events.SSOChanged{To: events.SSO{Issuer: o, Required: true, Secret: secret(o)}}, events.SSODisconnected{},
-		events.DomainVerified{Account: root, Domain: o}, events.DomainReleased{Account: root, Domain: o}, events.IdentityLinked{Identity: a, Account: root, User: u}, events.IdentityUnlinked{Identity: a, Account: root, User: u}, events.IdentityUsed{Account: root, Once: commit(uint64(n))},
+		events.DomainVerified{Account: root, Domain: o}, events.DomainReleased{Account: root, Domain: o}, events.IdentityLinked{Identity: a, Account: root, User: u}, events.IdentityUnlinked{Identity: a, Account: root, User: u}, events.IdentityUsed{Account: root, Once: commit(uint64(n))}, events.PasswordConfirmed{},
 	}
 }
 

@@ -131,6 +131,8 @@ func (u User) evolve(h Happened) State {
 		u.changes = recent(u.changes, h.At)
 		u = u.asking(AskedAddress{f.Address, f.Email.Box.K})
 		u = u.succeededAt(h.Cause, h.At)
+	case events.PasswordConfirmed:
+		u = u.succeededAt(h.Cause, h.At)
 	case events.UserEmailChanged:
 		u = u.moved(h, f)
 	case events.SessionStarted:
@@ -142,11 +144,10 @@ func (u User) evolve(h Happened) State {
 			Identity{f.Identity, f.Account, f.Connection})
 	case events.IdentityUnlinked:
 		u.linked = slices.DeleteFunc(slices.Clone(u.linked), func(i Identity) bool { return i.ID == f.Identity })
-		u = u.succeededAt(h.Cause, h.At)
 	case events.SessionEnded:
 		u.sessions = u.sessions.Without(f.Session)
 	case events.FactorEnrolled:
-		u = u.succeededAt(h.Cause, h.At).unfinished(f.Method, h.At)
+		u = u.unfinished(f.Method, h.At)
 		u.factors = append(u.factors, Factor{ID: f.Factor, Method: f.Method, Secret: f.Secret, Label: sealedAt(h, f.Label.Box),
 			EnrolledAt: h.At, ExpiresAt: f.ExpiresAt})
 	case events.FactorVerified:
@@ -154,11 +155,10 @@ func (u User) evolve(h Happened) State {
 			one.Verified, one.Step, one.UsedAt = true, max(one.Step, f.Step), h.At
 		})
 	case events.FactorRemoved:
-		u = u.succeededAt(h.Cause, h.At).withoutFactor(f.Factor)
+		u = u.withoutFactor(f.Factor)
 	case events.FactorReset:
 		u.factors, u.recovery = nil, recovery{}
 	case events.RecoveryCodesIssued:
-		u = u.succeededAt(h.Cause, h.At)
 		u.recovery = recovery{secret: f.Secret, codes: min(max(f.Codes, 0), maxRecovery)}
 
 	case events.LogStarted, events.PortalSetUp, events.OperatorKeyAdded, events.AccountOpened,
@@ -224,7 +224,7 @@ func (a Address) evolve(h Happened) State {
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
 		events.FactorReset, events.RecoveryCodesIssued, events.SigninThrottled,
 		events.KeyCreated, events.KeyRotated, events.KeyRevoked,
-		events.SSOConnected, events.SSOChanged, events.SSODisconnected, events.DomainVerified, events.DomainReleased, events.IdentityUsed:
+		events.SSOConnected, events.SSOChanged, events.SSODisconnected, events.DomainVerified, events.DomainReleased, events.IdentityUsed, events.PasswordConfirmed:
 	}
 	return a
 }
@@ -308,7 +308,7 @@ func (a Attempts) evolve(h Happened) State {
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.FactorVerified, events.FactorRemoved,
 		events.FactorReset, events.RecoveryCodesIssued, events.AddressReleased, events.AddressSignupRequested,
 		events.KeyCreated, events.KeyRotated, events.KeyRevoked,
-		events.SSOConnected, events.SSOChanged, events.SSODisconnected, events.DomainVerified, events.DomainReleased, events.IdentityLinked, events.IdentityUnlinked, events.IdentityUsed:
+		events.SSOConnected, events.SSOChanged, events.SSODisconnected, events.DomainVerified, events.DomainReleased, events.IdentityLinked, events.IdentityUnlinked, events.IdentityUsed, events.PasswordConfirmed:
 	}
 	return a
 }

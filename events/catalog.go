@@ -110,6 +110,7 @@ func catalog() []entry {
 		fact[AddressReleased](),
 		fact[AddressSignupRequested](),
 
+		fact[PasswordConfirmed](),
 		fact[SigninAttempted](),
 		fact[SigninThrottled](),
 		fact[CommandRefused](),

@@ -110,6 +110,12 @@ type AddressErased struct {
 
 func (AddressErased) kind() Kind { return Kind{"address.erased", 1} }
 
+// PasswordConfirmed says that the person gave their password once more, for something that asks for it. The attempt that
+// caused it is no failed one.
+type PasswordConfirmed struct{}
+
+func (PasswordConfirmed) kind() Kind { return Kind{"password.confirmed", 1} }
+
 // SigninAttempted reserves an attempt before a secret is verified. It is a failed sign-in unless a session.started
 // names its commit.
 type SigninAttempted struct {

@@ -312,6 +312,8 @@ func auditOf(c *Opened, e events.Event) auditFact {
 		return auditFact{trail: inOne, account: f.Account, target: auditTarget{"user", f.User.Any()}, outcome: AuditDone}
 	case events.IdentityUsed: // that of the session says how it began
 		return ofOwn(ofOperator, nil)
+	case events.PasswordConfirmed: // what it was given for stands beside it
+		return ofOwn(ofOperator, nil)
 	case events.SessionStarted:
 		return ofOwn(ofUser, auditState{Method: f.Method})
 	case events.SessionEnded:

@@ -141,7 +141,7 @@ func (l userListFold) fact(c Opened, e events.Event, accepted map[events.Invitat
 		events.UserPreferencesChanged, events.UserEmailChangeRequested, events.PasswordChanged,
 		events.PasswordResetRequested, events.PasswordReset, events.FactorEnrolled, events.RecoveryCodesIssued, events.SigninThrottled, events.AddressReleased, events.AddressSignupRequested,
 		events.KeyRotated, events.KeyRevoked,
-		events.SSOConnected, events.SSOChanged, events.SSODisconnected, events.DomainVerified, events.DomainReleased, events.IdentityLinked, events.IdentityUnlinked, events.IdentityUsed: // they sign in nowhere; what the account gave them stays
+		events.SSOConnected, events.SSOChanged, events.SSODisconnected, events.DomainVerified, events.DomainReleased, events.IdentityLinked, events.IdentityUnlinked, events.IdentityUsed, events.PasswordConfirmed: // they sign in nowhere; what the account gave them stays
 	}
 }
 

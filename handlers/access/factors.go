@@ -15,32 +15,29 @@ import (
 	"roster/handlers"
 )
 
-// Reauthenticated is a call whose password has just been verified.
-type Reauthenticated struct {
-	Call     handlers.Call
-	Password events.SecretID // the credential that was; zero where none was given
-}
-
-// Reauthenticate verifies the password of whoever is signed in, with an attempt reserved before. Without a password it
-// verifies nothing: the decision then goes by how the session was started.
-func (a *Access) Reauthenticate(ctx context.Context, call handlers.Call, password string) (Reauthenticated, error) {
+// reauthenticate verifies the password of whoever is signed in, with an attempt reserved before, and answers the
+// credential that it was. What it was asked for may be written elsewhere, have been done before or be refused: that it
+// was right is a fact of its own. Without a password it verifies nothing: the decision then goes by how the session was
+// started.
+func (a *Access) reauthenticate(ctx context.Context, call handlers.Call, password string) (events.SecretID, error) {
 	user := call.Actor.User()
 	if password == "" || user.IsZero() {
-		return Reauthenticated{Call: call}, nil
+		return events.SecretID{}, nil
 	}
 	attempt, err := a.attempt(ctx, call, user, domain.MethodPassword)
 	if err != nil {
-		return Reauthenticated{}, err
+		return events.SecretID{}, err
 	}
 	u, _, err := a.app.User(ctx, user)
 	if err != nil {
-		return Reauthenticated{}, err
+		return events.SecretID{}, err
 	}
 	if err := a.verifyPassword(ctx, u, password); err != nil {
-		return Reauthenticated{}, err
+		return events.SecretID{}, err
 	}
-	call.Cause = causedBy(attempt)
-	return Reauthenticated{call, u.Password}, nil
+	call.Key, call.Request, call.IfMatch, call.Cause = "", nil, nil, causedBy(attempt)
+	_, err = a.app.Do(ctx, call, domain.ConfirmPassword{User: user, Password: u.Password})
+	return u.Password, err
 }
 
 // attempt reserves one for whoever is signed in: their session has a counter of its own.
@@ -110,18 +107,18 @@ func (a *Access) enroll(ctx context.Context, call handlers.Call, password, metho
 }
 
 func (a *Access) enrollNew(ctx context.Context, call handlers.Call, password string, cmd domain.EnrollFactor, secret []byte) (handlers.Result, error) {
-	re, err := a.Reauthenticate(ctx, call, password)
+	verified, err := a.reauthenticate(ctx, call, password)
 	if err != nil {
 		return handlers.Result{}, err
 	}
-	cmd.Password = re.Password
-	if err := a.app.Ask(ctx, re.Call, cmd); err != nil {
+	cmd.Password = verified
+	if err := a.app.Ask(ctx, call, cmd); err != nil {
 		return handlers.Result{}, err
 	}
 	if secret == nil {
-		return a.changing(ctx, re.Call, cmd.User, cmd)
+		return a.changing(ctx, call, cmd.User, cmd)
 	}
-	return a.keeping(ctx, re.Call, cmd.User, cmd.Method, secret, func(id events.SecretID) domain.Command {
+	return a.keeping(ctx, call, cmd.User, cmd.Method, secret, func(id events.SecretID) domain.Command {
 		cmd.Secret = id
 		return cmd
 	})
@@ -194,12 +191,12 @@ func (a *Access) RemoveFactor(ctx context.Context, call handlers.Call, id events
 	if r, done, err := a.app.Done(ctx, call, cmd); done || err != nil {
 		return r, err
 	}
-	re, err := a.Reauthenticate(ctx, call, password)
+	verified, err := a.reauthenticate(ctx, call, password)
 	if err != nil {
 		return handlers.Result{}, err
 	}
-	cmd.Password = re.Password
-	return a.changing(ctx, re.Call, cmd.User, cmd)
+	cmd.Password = verified
+	return a.changing(ctx, call, cmd.User, cmd)
 }
 
 // ResetFactors takes everything away that a user shows beside the password (SPEC 4.5).
@@ -248,12 +245,12 @@ func (a *Access) NewRecoveryCodes(ctx context.Context, call handlers.Call, passw
 	if r, done, err := a.app.Done(ctx, call, cmd); done || err != nil {
 		return nil, r, err
 	}
-	re, err := a.Reauthenticate(ctx, call, password)
+	verified, err := a.reauthenticate(ctx, call, password)
 	if err != nil {
 		return nil, handlers.Result{}, err
 	}
-	cmd.Password = re.Password
-	if err := a.app.Ask(ctx, re.Call, cmd); err != nil {
+	cmd.Password = verified
+	if err := a.app.Ask(ctx, call, cmd); err != nil {
 		return nil, handlers.Result{}, err
 	}
 	codes := make([]string, domain.RecoveryCodes)
@@ -268,7 +265,7 @@ func (a *Access) NewRecoveryCodes(ctx context.Context, call handlers.Call, passw
 		hashes = append(hashes, sum[:]...)
 		codes[i] = strings.Join([]string{text[:4], text[4:8], text[8:12], text[12:]}, "-")
 	}
-	r, err := a.keeping(ctx, re.Call, cmd.User, domain.MethodRecovery, hashes, func(id events.SecretID) domain.Command {
+	r, err := a.keeping(ctx, call, cmd.User, domain.MethodRecovery, hashes, func(id events.SecretID) domain.Command {
 		cmd.Secret = id
 		return cmd
 	})

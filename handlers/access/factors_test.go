@@ -421,3 +421,31 @@ func TestFlawsOfOthers(t *testing.T) {
 		})
 	}
 }
+
+// SPEC 4.3, 4.5: a password that is right is no guess, whatever it was given for and whether that was done.
+func TestRightPasswordIsNoGuess(t *testing.T) {
+	p := newPortal(t)
+	s := p.mustSignIn("viewer@example.com")
+	key := func(name string) error {
+		id := access.NewKey()
+		_, hash, err := p.access.KeySecret(p.account, id)
+		if err != nil {
+			return err
+		}
+		_, err = p.access.MyKey(t.Context(), p.by(s), good, func(verified events.SecretID) domain.Command {
+			return domain.CreateMyKey{Account: p.account, User: p.viewer, Key: id, Hash: hash, KeyName: name, Password: verified}
+		})
+		return err
+	}
+	for range 6 {
+		if err := key("mine"); err != nil {
+			t.Fatal(err)
+		}
+		if err := key(""); refusal(err).Code != domain.Invalid {
+			t.Fatalf("a key without a name: %v", err)
+		}
+	}
+	if err := key("one more"); err != nil {
+		t.Errorf("SPEC 4.3: %v", err)
+	}
+}

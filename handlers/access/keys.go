@@ -74,9 +74,9 @@ func (a *Access) KeySecret(account events.AccountID, key events.KeyRefID) (token
 
 // MyKey carries out what somebody asks for about keys of their own, with the password that they gave, if any.
 func (a *Access) MyKey(ctx context.Context, call handlers.Call, password string, cmd func(verified events.SecretID) domain.Command) (handlers.Result, error) {
-	re, err := a.Reauthenticate(ctx, call, password)
+	verified, err := a.reauthenticate(ctx, call, password)
 	if err != nil {
 		return handlers.Result{}, err
 	}
-	return a.app.Do(ctx, re.Call, cmd(re.Password))
+	return a.app.Do(ctx, call, cmd(verified))
 }

@@ -62,7 +62,6 @@ type ceremony struct {
 	Factor    events.FactorID  `json:"factor,omitzero"`    // that a registration makes: once
 	SignedIn  events.SessionID `json:"signed_in,omitzero"` // whose registration it is
 	Password  events.SecretID  `json:"password,omitzero"`  // that was verified for it
-	Attempt   events.CommitID  `json:"attempt,omitzero"`
 	Label     string           `json:"label,omitempty"`
 	Challenge string           `json:"challenge,omitempty"` // that it is to meet; none for a passkey alone
 	At        events.Time      `json:"at"`
@@ -111,12 +110,12 @@ func (a *Access) passkeysOf(ctx context.Context, u domain.User) (list []domain.F
 
 // BeginPasskey begins a passkey of whoever is signed in, who says their password once more or is fresh.
 func (a *Access) BeginPasskey(ctx context.Context, call handlers.Call, password, label, name, display string) (Ceremony, error) {
-	re, err := a.Reauthenticate(ctx, call, password)
+	verified, err := a.reauthenticate(ctx, call, password)
 	if err != nil {
 		return Ceremony{}, err
 	}
-	cmd := domain.EnrollPasskey{User: call.Actor.User(), Factor: events.FactorID(uuid.Must(uuid.NewV7())), Label: label, Password: re.Password, Step: 1}
-	if err := a.app.Ask(ctx, re.Call, cmd); err != nil {
+	cmd := domain.EnrollPasskey{User: call.Actor.User(), Factor: events.FactorID(uuid.Must(uuid.NewV7())), Label: label, Password: verified, Step: 1}
+	if err := a.app.Ask(ctx, call, cmd); err != nil {
 		return Ceremony{}, err
 	}
 	u, _, err := a.app.User(ctx, cmd.User)
@@ -131,10 +130,7 @@ func (a *Access) BeginPasskey(ctx context.Context, call handlers.Call, password,
 	if err != nil {
 		return Ceremony{}, err
 	}
-	c := ceremony{User: u.ID, Factor: cmd.Factor, SignedIn: call.Actor.Session, Password: re.Password, Label: label, At: a.app.Now(), Data: session}
-	if id, _, ok := strings.Cut(re.Call.Cause, "."); ok && c.Attempt.UnmarshalText([]byte(id)) != nil {
-		return Ceremony{}, errors.New("an attempt without an id")
-	}
+	c := ceremony{User: u.ID, Factor: cmd.Factor, SignedIn: call.Actor.Session, Password: verified, Label: label, At: a.app.Now(), Data: session}
 	return a.ceremony(purposeRegister, c, options)
 }
 
@@ -147,7 +143,6 @@ func (a *Access) AddPasskey(ctx context.Context, call handlers.Call, state strin
 	if err != nil {
 		return events.FactorID{}, handlers.Result{}, err
 	}
-	call.Cause = causedBy(c.Attempt)
 	if err := a.app.Ask(ctx, call, cmd); err != nil {
 		return events.FactorID{}, handlers.Result{}, err
 	}

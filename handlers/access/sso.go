@@ -270,12 +270,12 @@ func (a *Access) UnlinkMyIdentity(ctx context.Context, call handlers.Call, cmd d
 	if r, done, err := a.app.Done(ctx, call, cmd); done || err != nil {
 		return r, err
 	}
-	re, err := a.Reauthenticate(ctx, call, password)
+	verified, err := a.reauthenticate(ctx, call, password)
 	if err != nil {
 		return handlers.Result{}, err
 	}
-	cmd.Password = re.Password
-	return a.app.Do(ctx, re.Call, cmd)
+	cmd.Password = verified
+	return a.app.Do(ctx, call, cmd)
 }
 
 // KeepClientSecret keeps an account's secret at its provider; where it is the one there is, it is that one.
