@@ -18,8 +18,9 @@ const (
 	copiesCallers = 8
 	takenWithin   = 5 * time.Second
 	suspensions   = 20 // for each round
-	drains        = 300 * time.Millisecond
+	drains        = time.Second
 	looksEvery    = 50 * time.Millisecond // at which of the copies is ready
+	looksLast     = drains / 4            // for so long what was seen is believed, however busy the machine is
 )
 
 func copies() Fault {
@@ -126,7 +127,7 @@ func (c *pair) suspend(ctx context.Context, who Member) error {
 	one, two := c.first.Client(), c.second.Client()
 	at := "/v1/accounts/" + c.Account.String()
 	for range suspensions {
-		for verb, want := range map[string]bool{"suspend": false, "reactivate": true} {
+		for _, verb := range []string{"suspend", "reactivate"} {
 			path := at + "/users/" + who.User + "/" + verb
 			if err := one.As(c.Owner.Session).Post(ctx, path, M{}, nil); err != nil {
 				return err
@@ -135,8 +136,8 @@ func (c *pair) suspend(ctx context.Context, who Member) error {
 			if err != nil {
 				return err
 			}
-			if got := a.Status == http.StatusOK; verb == "suspend" && got != want {
-				return fmt.Errorf("suspended through one copy, and the other answers %d", a.Status)
+			if let := a.Status == http.StatusOK; let != (verb == "reactivate") {
+				return fmt.Errorf("%s through one copy, and the other answers %d", verb, a.Status)
 			}
 			one, two = two, one
 		}
@@ -232,7 +233,7 @@ func (c *pair) roll(ctx context.Context) error {
 type rolling struct {
 	*pair
 	urls             [2]string
-	ready            [2]atomic.Bool
+	ready            [2]atomic.Int64 // when a copy was asked that said so, in nanoseconds; 0 where it did not
 	answered, failed atomic.Int64
 	such             atomic.Value
 }
@@ -242,17 +243,25 @@ func (r *rolling) look(ctx context.Context) {
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for ctx.Err() == nil {
 		for i, url := range r.health {
-			is := false
+			asked, is := time.Now().UnixNano(), false
 			if req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil); err == nil {
 				if res, err := client.Do(req); err == nil {
 					is = res.StatusCode == http.StatusOK
 					_ = res.Body.Close()
 				}
 			}
-			r.ready[i].Store(is)
+			if !is {
+				asked = 0
+			}
+			r.ready[i].Store(asked)
 		}
 		_ = Wait(ctx, looksEvery) // an end is noticed above
 	}
+}
+
+// isReady says that a copy was ready a moment ago. What was seen earlier says nothing: the copy may have stopped since.
+func (r *rolling) isReady(i int) bool {
+	return time.Since(time.Unix(0, r.ready[i].Load())) < looksLast
 }
 
 func (r *rolling) call(ctx context.Context, i int) {
@@ -260,10 +269,10 @@ func (r *rolling) call(ctx context.Context, i int) {
 	at := "/v1/accounts/" + r.Account.String()
 	for n := i; ctx.Err() == nil; n++ {
 		to := n % 2
-		if !r.ready[to].Load() {
+		if !r.isReady(to) {
 			to = 1 - to
 		}
-		if !r.ready[to].Load() {
+		if !r.isReady(to) {
 			_ = Wait(ctx, looksEvery/10)
 			continue
 		}
