@@ -251,8 +251,8 @@ func (d Definition) Wrong() []Field {
 			wrong(at+".same_as", "no such role that gives something itself")
 		}
 		for n, p := range r.Permissions {
-			if !validPattern(strings.TrimPrefix(p, "!")) {
-				wrong(location(at+".permissions", n), "want module:action, module:*, *:action or *")
+			if message := wrongPattern(strings.TrimPrefix(p, "!"), "want module:action, module:*, *:action or *"); message != "" {
+				wrong(location(at+".permissions", n), "%s", message)
 			}
 		}
 	}
@@ -270,8 +270,8 @@ func (d Definition) Wrong() []Field {
 		}
 	}
 	for i, p := range d.Reserved {
-		if !validPattern(p) {
-			wrong(location("reserved", i), "want module:action, module:* or *:action")
+		if message := wrongPattern(p, "want module:action, module:* or *:action"); message != "" {
+			wrong(location("reserved", i), "%s", message)
 		}
 	}
 	if v := time.Duration(d.ValidFor) * time.Second; d.ValidFor != 0 && (v < minValidity || v > maxValidity) {
@@ -290,6 +290,20 @@ func (d Definition) Wrong() []Field {
 	}
 	slices.SortFunc(fields, func(a, b Field) int { return strings.Compare(a.Location, b.Location) })
 	return fields
+}
+
+// wrongPattern is what is wrong with a pattern, if anything. The portal's modules may be declared later; Roster's own
+// are known.
+func wrongPattern(p, want string) string {
+	if !validPattern(p) {
+		return want
+	}
+	module, _, _ := strings.Cut(p, ":")
+	own := OwnPermissions()
+	if OwnModule(module) && !slices.ContainsFunc(own, func(known Permission) bool { return matches(p, known) }) {
+		return "no such permission: Roster's own are " + strings.Join(own, ", ")
+	}
+	return ""
 }
 
 func validPattern(p string) bool {

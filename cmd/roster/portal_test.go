@@ -21,6 +21,7 @@ func TestPortalFile(t *testing.T) {
 		"unknown role":   {"{\"name\":\"shop\",\n\"protected\":\"chief\",\n\"roles\":[{\"name\":\"boss\",\"permissions\":[\"*\"]}]}", "portal.json:2: protected: no such role"},
 		"no permission":  {"{\"name\":\"shop\",\n\"protected\":\"boss\",\n\"roles\":[\n{\"name\":\"boss\",\"permissions\":[\"*\"]},\n{\"name\":\"clerk\",\"permissions\":[\"read\"]}]}", "portal.json:5: roles[1].permissions[0]"},
 		"a role twice":   {"{\"name\":\"shop\",\"protected\":\"boss\",\"roles\":[\n{\"name\":\"boss\",\"permissions\":[\"*\"]},\n{\"name\":\"boss\",\"permissions\":[\"*\"]}]}", "portal.json:3: roles[1].name: boss stands there twice"},
+		"unknown action": {"{\"name\":\"shop\",\"protected\":\"boss\",\"roles\":[\n{\"name\":\"boss\",\"permissions\":[\"*\"]},\n{\"name\":\"clerk\",\"permissions\":[\"*:read\",\"!users:fly\"]}]}", "portal.json:3: roles[1].permissions[1]: no such permission"},
 		"a weak defence": {"{\"name\":\"shop\",\"protected\":\"boss\",\"roles\":[{\"name\":\"boss\",\"permissions\":[\"*:read\"]}]}", "the protected role gives everything"},
 	} {
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
