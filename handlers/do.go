@@ -364,8 +364,9 @@ func (t *try) movedOn(ctx context.Context, states map[events.Boundary]snapshot) 
 		if err != nil {
 			return false, err
 		}
-		moved = moved || s.pos != old.pos
-		states[b] = s
+		if s.pos != old.pos {
+			moved, states[b] = true, s
+		}
 	}
 	return moved, nil
 }
