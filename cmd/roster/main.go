@@ -48,7 +48,7 @@ func main() {
 
 // description is what roster --help says of the whole.
 const description = "User management for multi-tenant customer portals, as one program. Every flag of serve can also be given as ROSTER_… in the environment or in a JSON file (--config). " +
-	"Commands that ask a running Roster find it and the key to it by --endpoint and --key, ROSTER_ENDPOINT and ROSTER_KEY, what roster login has kept, or, on the machine where it runs, by its data directory." + exitCodes
+	"Commands that ask a running Roster find it by --endpoint, ROSTER_ENDPOINT or what roster login has kept, else at http://localhost:8080; and the key to it by --key, ROSTER_KEY, the same login, or, on the machine where it runs, in its data directory." + exitCodes
 
 // run is main without the process. It answers the exit code.
 func run(ctx context.Context, args []string, io stdio) int {
