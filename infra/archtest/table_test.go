@@ -63,9 +63,9 @@ func table() []row {
 		// What makes an interface true, each with one third party.
 		{pkg: "infra/archtest"},
 		{pkg: "infra/bench", any: true}, // measures all of it, wired as the program is
-		{pkg: "infra/eventlog/...", own: []string{"events", "handlers", "projections/...", "infra/eventlog/..."}, third: []string{natsGo}},
+		{pkg: "infra/eventlog/...", own: []string{"events", "handlers", "projections/...", "infra/eventlog/...", "infra/streams"}, third: []string{natsGo}},
 		{pkg: "infra/faults/...", any: true}, // breaks all of it, and looks into what is left
-		{pkg: "infra/feedlog", own: []string{"events", "handlers/feed"}, third: []string{natsGo}},
+		{pkg: "infra/feedlog", own: []string{"events", "handlers/feed", "infra/streams"}, third: []string{natsGo}},
 		{pkg: "infra/feedlog/feedtest", any: true}, // for tests: a running log with everything under it
 		{pkg: "infra/outbox", own: []string{"events", "handlers/mailer"}, third: []string{pgx}},
 		{pkg: "infra/seen", own: []string{"events", "handlers/access"}, third: []string{pgx}},
@@ -83,8 +83,9 @@ func table() []row {
 		{pkg: "infra/postgres/launch/...", own: []string{"infra/postgres/launch/..."}, third: []string{pgx}},
 		{pkg: "infra/seal", own: []string{"events"}, third: []string{xCrypto}},
 		{pkg: "infra/sealer", own: []string{"events", "handlers", "projections/...", "infra/seal", "infra/vault"}},
+		{pkg: "infra/streams", third: []string{natsGo}},
 		{pkg: "infra/token", own: []string{"events", "handlers/access"}},
-		{pkg: "infra/vault", own: []string{"events", "infra/keyring", "infra/seal"}, third: []string{natsGo, uuid, xCrypto}},
+		{pkg: "infra/vault", own: []string{"events", "infra/keyring", "infra/seal", "infra/streams"}, third: []string{natsGo, uuid, xCrypto}},
 
 		// Wiring. Nobody imports it.
 		{pkg: "cmd/dev", own: []string{"infra/bench", "infra/faults/..."}},

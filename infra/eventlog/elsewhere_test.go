@@ -32,12 +32,6 @@ func elsewhere(t *testing.T, n int, syncAlways bool) []*natstest.Server {
 	return servers
 }
 
-// noPeers says that too few servers of a cluster were thought to be there.
-func noPeers(err error) bool {
-	var answer *jetstream.APIError
-	return errors.As(err, &answer) && answer.ErrorCode == 10005
-}
-
 // openers makes an empty log for each test, on the same servers.
 func openers(t *testing.T, servers []*natstest.Server) func(*testing.T) (*eventlog.Log, *natsgo.Conn, string) {
 	made := 0
@@ -49,14 +43,7 @@ func openers(t *testing.T, servers []*natstest.Server) func(*testing.T) (*eventl
 		open := func() (*eventlog.Log, error) {
 			return eventlog.Open(t.Context(), nc, name, eventlog.Replicas(len(servers)), eventlog.Keep(256), eventlog.Within(500*time.Millisecond))
 		}
-		log, err := open()
-		// A server that the others have not heard of for a while, as when all of them were stopped, takes no stream until it says something.
-		for since := time.Now(); noPeers(err) && time.Since(since) < time.Minute; log, err = open() {
-			<-time.After(100 * time.Millisecond)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		log := must(open())(t)
 		t.Cleanup(log.Close)
 		return log, nc, fmt.Sprintf("LOG%d_LOG", made)
 	}

@@ -2,12 +2,13 @@ package eventlog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"roster/infra/streams"
 )
 
 // duplicateWindow is short because a start re-reads every message in it.
@@ -38,12 +39,7 @@ func frozen(stream, subjects string, replicas int) jetstream.StreamConfig {
 
 // ensure makes the stream, or checks the one that is there, which keeps its number of replicas.
 func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (*jetstream.StreamInfo, error) {
-	s, err := js.Stream(ctx, want.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if s, err = js.CreateStream(ctx, want); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			s, err = js.Stream(ctx, want.Name) // another copy was faster
-		}
-	}
+	s, err := streams.Ensure(ctx, js, want)
 	if err != nil {
 		return nil, fmt.Errorf("log %s: %w", want.Name, err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"roster/events"
 	"roster/handlers/feed"
+	"roster/infra/streams"
 )
 
 // Options say how the feed is kept.
@@ -103,17 +104,13 @@ func Open(ctx context.Context, js jetstream.JetStream, name string, o Options) (
 	return f, nil
 }
 
-// ensure makes a stream, or sets the one that is there to what is wanted, but for its number of replicas.
+// ensure makes a stream, or sets the age of the one that is there.
 func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
-	s, err := js.Stream(ctx, want.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if s, err = js.CreateStream(ctx, want); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			s, err = js.Stream(ctx, want.Name) // another copy was faster
-		}
-	}
-	if err == nil {
-		want.Replicas = s.CachedInfo().Config.Replicas
-		s, err = js.UpdateStream(ctx, want)
+	s, err := streams.Ensure(ctx, js, want)
+	if err == nil && s.CachedInfo().Config.MaxAge != want.MaxAge {
+		is := s.CachedInfo().Config
+		is.MaxAge, is.Duplicates = want.MaxAge, want.Duplicates
+		s, err = streams.Set(ctx, js, is)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("feed: stream %s: %w", want.Name, err)

@@ -20,6 +20,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roster/infra/keyring"
+	"roster/infra/streams"
 )
 
 var (
@@ -111,15 +112,13 @@ func Open(ctx context.Context, js jetstream.JetStream, kr *keyring.Keyring, o Op
 	}
 	want := v.config(max(o.Replicas, 1))
 	var err error
-	v.stream, err = js.Stream(ctx, v.name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if o.Existing {
+	if o.Existing {
+		v.stream, err = js.Stream(ctx, v.name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			return nil, fmt.Errorf("%w: stream %s", ErrNoVault, v.name)
 		}
-		v.stream, err = js.CreateStream(ctx, want)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // somebody else's first start, with other settings
-			v.stream, err = js.Stream(ctx, v.name)
-		}
+	} else {
+		v.stream, err = streams.Ensure(ctx, js, want) // it may be somebody else's, with other settings
 	}
 	if err != nil {
 		return nil, fmt.Errorf("vault: opening stream %s: %w", v.name, err)

@@ -5,6 +5,7 @@ package pgtest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,12 +17,16 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"roster/infra/postgres/launch"
 	"roster/infra/postgres/launch/scratch"
 )
 
-const patience = 60 * time.Second
+const (
+	patience              = 60 * time.Second
+	insufficientPrivilege = "42501"
+)
 
 // shared is the one cluster of this process. It is package state on purpose:
 // Go gives test packages no other place that all their tests share.
@@ -48,7 +53,7 @@ func Database(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := c.run("drop database if exists " + name + " with (force)"); err != nil {
+		if err := c.drop(name); err != nil {
 			t.Errorf("the test's database is not dropped: %v", err)
 		}
 	})
@@ -117,6 +122,19 @@ func (c cluster) run(statement string) error {
 		return fmt.Errorf("%s: %w", statement, err)
 	}
 	return nil
+}
+
+// drop drops a database with whoever is connected to it. A worker of the server's own that cleans up there may not be
+// ended by us: it ends itself.
+func (c cluster) drop(name string) error {
+	for since := time.Now(); ; {
+		err := c.run("drop database if exists " + name + " with (force)")
+		var refusal *pgconn.PgError
+		if !errors.As(err, &refusal) || refusal.Code != insufficientPrivilege || time.Since(since) > patience {
+			return err
+		}
+		<-time.After(100 * time.Millisecond)
+	}
 }
 
 // removeAfterwards starts a shell that waits for this process's end, then for
