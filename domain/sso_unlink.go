@@ -10,6 +10,11 @@ import (
 // linked.
 func (u User) Identities() []Identity { return slices.Clone(u.linked) }
 
+// LinkedIn says that somebody at an account's provider is the user.
+func (u User) LinkedIn(account events.AccountID) bool {
+	return !u.Erased && slices.ContainsFunc(u.linked, func(i Identity) bool { return i.Account == account })
+}
+
 // UnlinkMyIdentity ends that somebody at an account's provider is oneself. It asks for a fresh sign-in, as whatever
 // changes what one signs in with, and something has to be left to sign in with: a password that one knows, or a passkey,
 // and an account that lets one. All other sessions end. Whoever comes by the provider afterwards is nobody's user until

@@ -26,6 +26,7 @@ type userCmd struct {
 	Sessions     userSessionListCmd `cmd:"" help:"List where a user is signed in, and what the operator has opened." example:"roster user sessions 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f"`
 	OpenSession  userOpenSessionCmd `cmd:"" help:"Open a session for a user, as for support; its token is shown this once." example:"roster user open-session 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f --account 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 --ttl PT30M"`
 	ResetFactors userResetCmd       `cmd:"" help:"Take all of a user's second factors away, for somebody who has lost them." example:"roster user reset-factors 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f"`
+	Unlink       userUnlinkCmd      `cmd:"" help:"End that somebody at the account's OpenID provider signs in as a member: they are signed out everywhere." example:"roster user unlink 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 ann@northwind.example --dry-run"`
 	Erase        userEraseCmd       `cmd:"" help:"Erase a person for good: the keys of their data are destroyed." example:"roster user erase ann@northwind.example --dry-run"`
 	Owner        userOwnerCmd       `cmd:"" help:"Make a user an owner of an account that has lost its owners." example:"roster user owner 0198c5d4-7e1a-7c3f-9b1d-2f6a8e4c0b57 0198c5d5-1a2b-7c3d-8e4f-5a6b7c8d9e0f"`
 }
@@ -120,7 +121,7 @@ func (c userShowCmd) Run(ctx context.Context, io stdio) error {
 		return err
 	}
 	return api.show(raw, columns("id", "id", "name", "name", "email", "email", "status", "status", "roles", "roles", "permissions", "permissions", "since", "since",
-		"valid until", "valid_until", "last sign-in", "last_sign_in", "two-factor", "two_factor", "inherited from", "inherited_from", "invited by", "inviter"))
+		"valid until", "valid_until", "last sign-in", "last_sign_in", "two-factor", "two_factor", "linked", "linked", "inherited from", "inherited_from", "invited by", "inviter"))
 }
 
 // memberShown are the fields of a membership.
@@ -212,6 +213,15 @@ type userRevokeCmd struct {
 
 func (c userRevokeCmd) Run(ctx context.Context, io stdio) error {
 	return c.memberChange(ctx, io, c.memberArg, post, "revoke", body{}.set("reason", c.Reason))
+}
+
+type userUnlinkCmd struct {
+	changes
+	memberArg
+}
+
+func (c userUnlinkCmd) Run(ctx context.Context, io stdio) error {
+	return c.memberChange(ctx, io, c.memberArg, remove, "identity", nil)
 }
 
 type userBulkCmd struct {

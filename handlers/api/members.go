@@ -206,7 +206,14 @@ func (r *request) usersPage(read func(ctx context.Context, schema string, q proj
 	return page, err
 }
 
-func getUser(ctx context.Context, r *request, in *MemberParam) (*Reply[userBody], error) {
+// memberDetailBody is a member with what no list says of one.
+type memberDetailBody struct {
+	ID string `json:"id" doc:"The user's"`
+	projections.UserItem
+	Linked bool `json:"linked" doc:"Somebody at the account's OpenID provider signs in as this user"`
+}
+
+func getUser(ctx context.Context, r *request, in *MemberParam) (*Reply[memberDetailBody], error) {
 	account, user, err := in.ids()
 	if err != nil {
 		return nil, err
@@ -230,7 +237,7 @@ func getUser(ctx context.Context, r *request, in *MemberParam) (*Reply[userBody]
 	if err != nil {
 		return nil, err
 	}
-	_, own, err := r.App.User(ctx, user)
+	u, own, err := r.App.User(ctx, user)
 	if err != nil {
 		return nil, err
 	}
@@ -272,5 +279,5 @@ func getUser(ctx context.Context, r *request, in *MemberParam) (*Reply[userBody]
 		return nil, err
 	}
 	item.Label = profile.Label(item.Status)
-	return reply(userOf(*item))
+	return reply(memberDetailBody{user.String(), *item, u.LinkedIn(account)})
 }

@@ -61,14 +61,15 @@ func (s *server) versionText() string {
 func (s *server) nullables() {
 	all := s.huma.OpenAPI().Components.Schemas.Map()
 	for schema, fields := range map[string][]string{
-		"UserBody":       {"user", "invitation", "inherited_from", "inviter"},
-		"UserAcrossBody": {"user", "invitation", "inherited_from", "inviter"},
-		"AccountItem":    {"parent"},
-		"Invitation":     {"invited_by"},
-		"AuditBody":      {"account", "on_behalf_of", "target"},
-		"LookBody":       {"inviter"},
-		"KeyBody":        {"owner"},
-		"SsoBody":        {"connection"},
+		"UserBody":         {"user", "invitation", "inherited_from", "inviter"},
+		"UserAcrossBody":   {"user", "invitation", "inherited_from", "inviter"},
+		"MemberDetailBody": {"user", "invitation", "inherited_from", "inviter"},
+		"AccountItem":      {"parent"},
+		"Invitation":       {"invited_by"},
+		"AuditBody":        {"account", "on_behalf_of", "target"},
+		"LookBody":         {"inviter"},
+		"KeyBody":          {"owner"},
+		"SsoBody":          {"connection"},
 	} {
 		for _, field := range fields {
 			p := all[schema].Properties[field]

@@ -21,7 +21,7 @@ func filter() []string {
 	for _, name := range []string{"invitation.created", "invitation.resent", "invitation.reminded", "invitation.link_requested", "invitation.expired", "invitation.mail_bounced",
 		"membership.granted", "membership.role_changed", "membership.suspended", "membership.reactivated", "membership.revoked", "membership.left",
 		"membership.expired", "membership.reminded",
-		"password.changed", "password.reset", "password.reset_requested", "user.email_change_requested", "user.email_changed", "address.signup_requested"} {
+		"password.changed", "password.reset", "password.reset_requested", "user.email_change_requested", "user.email_changed", "address.signup_requested", "identity.unlinked"} {
 		list = append(list, "*.*."+name)
 	}
 	for name := range factorMails() {
@@ -55,6 +55,7 @@ type told struct {
 	Invitation events.InvitationID `json:"invitation"`
 	Generation uint32              `json:"generation"`
 	User       events.UserID       `json:"user"`
+	Account    events.AccountID    `json:"account"` // whose provider it is about
 	Grants     []events.Grant      `json:"grants"`
 	From       json.RawMessage     `json:"from"`
 	To         json.RawMessage     `json:"to"`
@@ -71,7 +72,7 @@ func (m *Mailer) rows(ctx context.Context, attributes map[string]string, data []
 	if err := json.Unmarshal(data, &body); err != nil {
 		return nil, err
 	}
-	r := Row{Event: attributes["id"], Invitation: body.Invitation, Generation: body.Generation, Subject: body.User.Any(), Since: m.now()}
+	r := Row{Event: attributes["id"], Invitation: body.Invitation, Generation: body.Generation, Subject: body.User.Any(), Account: body.Account, Since: m.now()}
 	name := nameOf(attributes["type"])
 	if rows, ok, err := r.own(name, attributes, body.From); ok || err != nil {
 		return rows, err

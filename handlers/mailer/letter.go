@@ -40,7 +40,7 @@ func (m *Mailer) letter(ctx context.Context, r Row) (mail Mail, settled string, 
 		return m.accessEnds(ctx, r)
 	case MailOwnerWon, MailOwnerLost:
 		return m.ownerChanged(ctx, r)
-	case MailPasswordChanged, MailPasswordReset, MailResetLink, MailAddressLink, MailAddressAsked, MailAddressChanged:
+	case MailPasswordChanged, MailPasswordReset, MailResetLink, MailAddressLink, MailAddressAsked, MailAddressChanged, MailUnlinked:
 		return m.own(ctx, r)
 	case MailSignup:
 		return m.signup(ctx, r)

@@ -60,13 +60,14 @@ const (
 	MailOwnerWon      Kind = "owner_won"      // to a security contact (SPEC 1.5)
 	MailOwnerLost     Kind = "owner_lost"     // to a security contact (SPEC 1.5)
 
-	MailPasswordChanged Kind = "password_changed" // to the person (SPEC 4.3)
-	MailPasswordReset   Kind = "password_reset"   // to the person (SPEC 4.4)
-	MailResetLink       Kind = "reset_link"       // to whoever has forgotten their password (SPEC 4.4)
-	MailAddressLink     Kind = "address_link"     // to the new address, or to whoever has it already (SPEC 4.2)
-	MailAddressAsked    Kind = "address_asked"    // to the old address (SPEC 4.2)
-	MailAddressChanged  Kind = "address_changed"  // to the old address (SPEC 4.2)
-	MailSignup          Kind = "sign_up"          // to whoever wants to open an account (SPEC 1.3)
+	MailPasswordChanged Kind = "password_changed"  // to the person (SPEC 4.3)
+	MailPasswordReset   Kind = "password_reset"    // to the person (SPEC 4.4)
+	MailResetLink       Kind = "reset_link"        // to whoever has forgotten their password (SPEC 4.4)
+	MailAddressLink     Kind = "address_link"      // to the new address, or to whoever has it already (SPEC 4.2)
+	MailAddressAsked    Kind = "address_asked"     // to the old address (SPEC 4.2)
+	MailAddressChanged  Kind = "address_changed"   // to the old address (SPEC 4.2)
+	MailSignup          Kind = "sign_up"           // to whoever wants to open an account (SPEC 1.3)
+	MailUnlinked        Kind = "identity_unlinked" // to the person (SPEC 7.4)
 )
 
 // invites says that the mail is one to an invitee, of which the log is told what became.

@@ -23,11 +23,15 @@ func (r Row) own(name string, attributes map[string]string, from json.RawMessage
 		"user.email_change_requested": {MailAddressLink, MailAddressAsked},
 		"user.email_changed":          {MailAddressChanged},
 		"address.signup_requested":    {MailSignup},
+		"identity.unlinked":           {MailUnlinked},
 	}[name]
 	if kinds == nil {
 		return nil, false, nil
 	}
 	source := attributes["source"]
+	if name == "identity.unlinked" && !strings.Contains(source, "/users/") { // told by the user's own
+		return nil, true, nil
+	}
 	id := source[strings.LastIndexByte(source, '/')+1:]
 	if err := r.Recipient.UnmarshalText([]byte(id)); err != nil || r.Recipient.IsZero() || r.Event == "" {
 		return nil, false, fmt.Errorf("not an event of a user or an address: %w", err)
@@ -69,6 +73,12 @@ func (m *Mailer) own(ctx context.Context, r Row) (mail Mail, settled string, err
 			return mail, "confirmed", nil
 		}
 		in.About = compose.AddressAsked
+	case MailUnlinked:
+		a, _, err := m.App.Account(ctx, r.Account)
+		if err != nil {
+			return mail, "", err
+		}
+		in.About, in.Account = compose.Unlinked, a.Name
 	case MailResetLink:
 		if settled, err := m.dead(u.Reset, r); err != nil || settled != "" {
 			return mail, settled, err

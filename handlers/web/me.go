@@ -12,19 +12,20 @@ import (
 // meRoutes are the pages of one's own user (SPEC 4).
 func (s *site) meRoutes() map[string]verbs {
 	return map[string]verbs{
-		"/me":                          {http.MethodGet: s.signedIn(s.profile), http.MethodPost: s.signedIn(s.saveProfile)},
-		"/me/email":                    {http.MethodPost: s.signedIn(s.changeEmail)},
-		"/me/password":                 {http.MethodPost: s.signedIn(s.changePassword)},
-		"/me/preferences":              {http.MethodGet: s.signedIn(s.preferences), http.MethodPost: s.signedIn(s.savePreferences)},
-		"/me/security":                 {http.MethodGet: s.signedIn(s.security)},
-		"/me/sessions/end":             {http.MethodPost: s.signedIn(s.endSessions)},
-		"/me/factors":                  {http.MethodPost: s.signedIn(s.enrolFactor)},
-		"/me/factors/{factor}/verify":  {http.MethodPost: s.signedIn(s.verifyFactor)},
-		"/me/factors/{factor}/remove":  {http.MethodPost: s.signedIn(s.removeFactor)},
-		"/me/mobile":                   {http.MethodPost: s.signedIn(s.enrolMobile)},
-		"/me/mobile/verify":            {http.MethodPost: s.signedIn(s.verifyMobile)},
-		"/me/recovery-codes":           {http.MethodPost: s.signedIn(s.recoveryCodes)},
-		"/me/accounts/{account}/leave": {http.MethodGet: s.signedIn(s.leavePage), http.MethodPost: s.signedIn(s.leave)},
+		"/me":                              {http.MethodGet: s.signedIn(s.profile), http.MethodPost: s.signedIn(s.saveProfile)},
+		"/me/email":                        {http.MethodPost: s.signedIn(s.changeEmail)},
+		"/me/password":                     {http.MethodPost: s.signedIn(s.changePassword)},
+		"/me/preferences":                  {http.MethodGet: s.signedIn(s.preferences), http.MethodPost: s.signedIn(s.savePreferences)},
+		"/me/security":                     {http.MethodGet: s.signedIn(s.security)},
+		"/me/sessions/end":                 {http.MethodPost: s.signedIn(s.endSessions)},
+		"/me/factors":                      {http.MethodPost: s.signedIn(s.enrolFactor)},
+		"/me/factors/{factor}/verify":      {http.MethodPost: s.signedIn(s.verifyFactor)},
+		"/me/factors/{factor}/remove":      {http.MethodPost: s.signedIn(s.removeFactor)},
+		"/me/mobile":                       {http.MethodPost: s.signedIn(s.enrolMobile)},
+		"/me/mobile/verify":                {http.MethodPost: s.signedIn(s.verifyMobile)},
+		"/me/identities/{identity}/unlink": {http.MethodPost: s.signedIn(s.unlink)},
+		"/me/recovery-codes":               {http.MethodPost: s.signedIn(s.recoveryCodes)},
+		"/me/accounts/{account}/leave":     {http.MethodGet: s.signedIn(s.leavePage), http.MethodPost: s.signedIn(s.leave)},
 	}
 }
 
@@ -187,11 +188,19 @@ type securityPage struct {
 	Factors  []factor
 	Recovery int
 	Devices  []device
+	Linked   []identity
 	New      *newFactor
 	Ceremony *ceremony // a passkey that is being made
 	Mobile   string    // to which a code has been sent
 	Codes    []string
 	Wrong    *problem
+}
+
+// identity is who one is at the provider of an account (SPEC 7.4).
+type identity struct {
+	ID     string `json:"id"`
+	Name   string `json:"account_name"`
+	Counts bool   `json:"counts"`
 }
 
 // newFactor is an authenticator app that is being set up.
@@ -215,7 +224,11 @@ func (p *page) security() (securityPage, error) {
 	if err := p.site.get(p.r, "/v1/me/sessions", &devices); err != nil {
 		return v, err
 	}
-	v.Factors, v.Recovery, v.Devices = factors.Items, factors.Recovery, devices.Items
+	var linked struct{ Items []identity }
+	if err := p.site.get(p.r, "/v1/me/identities", &linked); err != nil {
+		return v, err
+	}
+	v.Factors, v.Recovery, v.Devices, v.Linked = factors.Items, factors.Recovery, devices.Items, linked.Items
 	return v, nil
 }
 
@@ -281,6 +294,13 @@ func (s *site) removeFactor(p *page) error {
 		return p.secured(err, keep)
 	}
 	return p.done("/me/security", "done.factor_removed", "", "")
+}
+
+func (s *site) unlink(p *page) error {
+	if _, err := s.send(p.r, http.MethodDelete, "/v1/me/identities/"+url.PathEscape(p.r.PathValue("identity")), map[string]any{"password": p.r.PostForm.Get("password")}, nil); err != nil {
+		return p.secured(err, keep)
+	}
+	return p.done("/me/security", "done.unlinked", "", "")
 }
 
 func (s *site) enrolMobile(p *page) error {

@@ -18,6 +18,9 @@ func (p *page) deeds(u listed) ([]offered, error) {
 	if u.TwoFactor && p.May("users:reset_factor") {
 		list = slices.Insert(list, max(len(list)-1, 0), offered{action: action{p.T("action.reset-factors"), p.At("users", *u.User, "reset-factors"), false}})
 	}
+	if u.Linked && p.May("policy:change") {
+		list = append(list, offered{action: action{p.T("action.unlink"), p.At("users", *u.User, "unlink"), true}})
+	}
 	return list, p.askWhy(u, list)
 }
 
@@ -87,11 +90,12 @@ func (p *page) protects(role string) bool {
 func (p *page) askWhy(u listed, list []offered) error {
 	for i := range list {
 		name := list[i].Href[len(p.At("users", u.ID()))+1:]
-		method, body := http.MethodPost, any(nil)
+		method, rest := deedAPI(name)
+		var body any
 		if name == "role" {
 			method, body = http.MethodPut, map[string]any{"roles": u.Roles, "permissions": u.Permissions}
 		}
-		refused, err := p.refusalOf(method, "/users/"+url.PathEscape(u.ID())+"/"+name, body)
+		refused, err := p.refusalOf(method, "/users/"+url.PathEscape(u.ID())+rest, body)
 		if err != nil {
 			return err
 		}

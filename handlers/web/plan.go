@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"roster/domain"
+	"roster/events"
 )
 
 // plan is what a command would do, as the API's dry run answers it (SPEC 3.11).
@@ -33,6 +34,9 @@ type deedCount struct {
 func (pl plan) Deeds() []deedCount {
 	var list []deedCount
 	for _, f := range pl.Facts {
+		if f.Type == "identity.unlinked" && strings.HasPrefix(f.Boundary, string(events.AddressBoundary)) {
+			continue // one link: the user's boundary says it too
+		}
 		if i := slices.IndexFunc(list, func(d deedCount) bool { return d.Type == f.Type }); i >= 0 {
 			list[i].N++
 		} else {

@@ -120,7 +120,17 @@ type deedPage struct {
 func (l listed) Word() string { return cmp.Or(text(l.Email), text(l.Name), l.ID()) }
 
 // deedNames are what is done with a user by one button.
-func deedNames() []string { return []string{"suspend", "reactivate", "revoke", "reset-factors"} }
+func deedNames() []string {
+	return []string{"suspend", "reactivate", "revoke", "reset-factors", "unlink"}
+}
+
+// deedAPI is how the API is asked for a deed on a user.
+func deedAPI(name string) (method, rest string) {
+	if name == "unlink" {
+		return http.MethodDelete, "/identity"
+	}
+	return http.MethodPost, "/" + name
+}
 
 func (s *site) deedPage(p *page) error {
 	v, err := p.deedOf()
@@ -135,7 +145,7 @@ func (p *page) deedOf() (deedPage, error) {
 	if !slices.Contains(deedNames(), v.Name) {
 		return v, errNoPage
 	}
-	v.Danger = v.Name == "revoke"
+	v.Danger = v.Name == "revoke" || v.Name == "unlink"
 	var err error
 	if v.listed, err = p.listed(); err != nil {
 		return v, err
@@ -152,7 +162,8 @@ func (p *page) showDeed(v deedPage) error {
 	var err error
 	status := http.StatusOK
 	if v.Wrong == nil {
-		v.Plan, err = p.plan(http.MethodPost, p.userAPI("/"+v.Name), nil)
+		method, rest := deedAPI(v.Name)
+		v.Plan, err = p.plan(method, p.userAPI(rest), nil)
 		if v.Wrong = asProblem(err); err != nil && v.Wrong == nil {
 			return err
 		}
@@ -172,15 +183,16 @@ func (s *site) deed(p *page) error {
 	}
 	v.Reason = p.r.PostForm.Get("reason")
 	var command string
-	if v.Name == "reset-factors" {
-		_, err = s.send(p.r, http.MethodPost, p.userAPI("/"+v.Name), nil, nil)
+	method, rest := deedAPI(v.Name)
+	if v.Name == "reset-factors" || v.Name == "unlink" {
+		_, err = s.send(p.r, method, p.userAPI(rest), nil, nil)
 	} else {
 		body := map[string]any{}
 		if v.Reason != "" {
 			body["reason"] = v.Reason
 		}
 		var ask confirmation
-		if command, ask, err = p.doTyped(v.Word(), http.MethodPost, p.userAPI("/"+v.Name), body, nil); ask.Word != "" {
+		if command, ask, err = p.doTyped(v.Word(), method, p.userAPI(rest), body, nil); ask.Word != "" {
 			v.Typing = ask
 			return p.showDeed(v)
 		}

@@ -35,6 +35,7 @@ type listed struct {
 	Email          string     `json:"email"`
 	LastSignIn     *time.Time `json:"last_sign_in"`
 	TwoFactor      bool       `json:"two_factor"`
+	Linked         bool       `json:"linked"` // to somebody at the account's provider; of one alone
 	Roles          []string   `json:"roles"`
 	Permissions    []string   `json:"permissions"`
 	Status         string     `json:"status"`

@@ -11,24 +11,26 @@ type About string
 
 // The mails on one's own user. Those with a link say until when it works, the others when it happened.
 const (
-	PasswordChanged About = "password_changed" // by the person
-	PasswordReset   About = "password_reset"   // by a link
-	ResetLink       About = "reset_link"       // to choose a new password by
-	ConfirmAddress  About = "confirm_address"  // to the new address
-	AddressTaken    About = "address_taken"    // to an address that somebody else wants to have
-	AddressAsked    About = "address_asked"    // to the old address, when another one has been asked for
-	AddressChanged  About = "address_changed"  // to the old address
-	SignupLink      About = "sign_up"          // to open an account by
-	SignupKnown     About = "sign_up_known"    // to somebody who has a user already
+	PasswordChanged About = "password_changed"  // by the person
+	PasswordReset   About = "password_reset"    // by a link
+	ResetLink       About = "reset_link"        // to choose a new password by
+	ConfirmAddress  About = "confirm_address"   // to the new address
+	AddressTaken    About = "address_taken"     // to an address that somebody else wants to have
+	AddressAsked    About = "address_asked"     // to the old address, when another one has been asked for
+	AddressChanged  About = "address_changed"   // to the old address
+	SignupLink      About = "sign_up"           // to open an account by
+	SignupKnown     About = "sign_up_known"     // to somebody who has a user already
+	Unlinked        About = "identity_unlinked" // from an account's provider
 )
 
 // Own is what a mail on somebody's own user says.
 type Own struct {
-	Portal Portal
-	To     Person
-	About  About
-	Link   string    // of those with one
-	At     time.Time // when it happened, or when the link stops working
+	Portal  Portal
+	To      Person
+	About   About
+	Account string    // whose provider one is unlinked from
+	Link    string    // of those with one
+	At      time.Time // when it happened, or when the link stops working
 }
 
 // ComposeOwn writes the mail.
@@ -84,6 +86,11 @@ func ComposeOwn(in Own) (subject, text, html string, err error) {
 		v.Subject = fmt.Sprintf("You already have a user of %s", v.Portal)
 		n.Lead = fmt.Sprintf("Somebody, hopefully you, wants to open an account on %s with this address. You have a user there already, so sign in with it.", v.Portal)
 		n.Then = "If you have forgotten your password, the sign-in page helps. If it was not you, do nothing."
+	case Unlinked:
+		account := accountName(in.Account)
+		v.Subject = fmt.Sprintf("You no longer sign in by the provider of %s", account)
+		n.Lead = fmt.Sprintf("The link by which the provider of %s signs you in to %s was ended on %s, by yourself or by somebody who manages the users there. All your other sessions have been ended.", account, v.Portal, at)
+		n.Then = "If you know of no password of your own, \"Forgotten password\" on the sign-in page sends you a link to choose one. If you do not know of this, tell whoever manages the users of your accounts."
 	default:
 		return "", "", "", errors.New("a mail about nothing that is known")
 	}
