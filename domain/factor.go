@@ -89,10 +89,27 @@ func (u User) withFactor(id events.FactorID, change func(*Factor)) User {
 }
 
 func (u User) withoutFactor(id events.FactorID) User {
-	u.factors = slices.DeleteFunc(slices.Clone(u.factors), func(f Factor) bool { return f.ID == id })
+	u = u.without(func(f Factor) bool { return f.ID == id })
 	if !u.TwoFactor() { // the codes were to stand in for what is gone
-		u.recovery = recovery{}
+		u = u.withRecovery(recovery{})
 	}
+	return u
+}
+
+// without is the user without some factors, whose secrets are used no more.
+func (u User) without(gone func(Factor) bool) User {
+	for _, f := range u.factors {
+		if gone(f) {
+			u = u.replacing(f.Secret)
+		}
+	}
+	u.factors = slices.DeleteFunc(slices.Clone(u.factors), gone)
+	return u
+}
+
+func (u User) withRecovery(to recovery) User {
+	u = u.replacing(u.recovery.secret)
+	u.recovery = to
 	return u
 }
 
@@ -230,10 +247,7 @@ func (c EnrollFactor) Decide(w *World, is Issued) error {
 
 // unfinished is the user without what was begun and never verified: an enrolment makes room for itself.
 func (u User) unfinished(method string, at events.Time) User {
-	u.factors = slices.DeleteFunc(slices.Clone(u.factors), func(f Factor) bool {
-		return !f.Verified && (f.Method == method || f.ExpiresAt <= at)
-	})
-	return u
+	return u.without(func(f Factor) bool { return !f.Verified && (f.Method == method || f.ExpiresAt <= at) })
 }
 
 // VerifyFactor ends an enrolment: a code of the factor has been shown. Step is which: it works once.

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -191,4 +192,36 @@ func TestResetFactors(t *testing.T) {
 		{"4.5 beyond accounts the operator alone", at, as(by("owner")), ResetFactors{User: user("viewer")}, refused(NotPermitted)},
 		{"4.5 nobody at all", at, as(operator), ResetFactors{User: user("eve")}, refused(NotFound)},
 	})
+}
+
+// DESIGN 4: what the vault holds of what is gone is named until it is destroyed, and what is used still is not.
+func TestReplacedSecrets(t *testing.T) {
+	enrolled := func(f, s string) past {
+		return of(user("ann"), events.FactorEnrolled{Factor: factor(f), Method: events.FactorTOTP, Secret: secret(s), ExpiresAt: now.Add(time.Hour)})
+	}
+	verified := func(f string) past { return of(user("ann"), events.FactorVerified{Factor: factor(f)}) }
+	codes := func(s string) past { return of(user("ann"), events.RecoveryCodesIssued{Secret: secret(s), Codes: 10}) }
+	removed := func(f string) past { return of(user("ann"), events.FactorRemoved{Factor: factor(f)}) }
+	two := history(registered("ann"), enrolled("a", "sa"), verified("a"), enrolled("b", "sb"), verified("b"), codes("c1"))
+	for _, c := range []struct {
+		what string
+		past []past
+		want []string
+	}{
+		{"nothing", two, nil},
+		{"a factor", history(two, removed("a")), []string{"sa"}},
+		{"the last one, and the codes with it", history(two, removed("a"), removed("b")), []string{"sa", "sb", "c1"}},
+		{"codes", history(two, codes("c2")), []string{"c1"}},
+		{"an enrolment", history(two, enrolled("d", "sd"), enrolled("e", "se")), []string{"sd"}},
+		{"all of them", history(two, of(user("ann"), events.FactorReset{})), []string{"sa", "sb", "c1"}},
+	} {
+		u := given(c.past...).state(events.OfUser(user("ann"))).(User)
+		var want []events.SecretID
+		for _, s := range c.want {
+			want = append(want, secret(s))
+		}
+		if !slices.Equal(u.Replaced, want) {
+			t.Errorf("%s: %v, want %v", c.what, u.Replaced, want)
+		}
+	}
 }

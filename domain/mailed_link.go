@@ -82,17 +82,21 @@ func (u User) asking(a AskedAddress) User {
 
 // withPassword is the user with another password. Links that were sent before it was chosen are worth nothing any more.
 func (u User) withPassword(secret events.SecretID) User {
-	if !u.Password.IsZero() {
-		from := max(0, len(u.Replaced)+1-maxReplaced)
-		u.Replaced = append(slices.Clone(u.Replaced[from:]), u.Password)
-	}
+	u = u.replacing(u.Password)
 	u.Password, u.unknown, u.Reset.Used, u.Change.Used = secret, false, true, true
 	return u
 }
 
-// maxReplaced is how many hashes of former passwords are named: each is destroyed when it is replaced, and should that
-// fail, with the next one, or with the person.
+// maxReplaced is how many secrets are named that are used no more: each is destroyed when it is replaced, and should that
+// fail, by whoever hears of it in the feed, or with the person.
 const maxReplaced = 20
+
+// replacing is the user who uses some secrets no more.
+func (u User) replacing(secrets ...events.SecretID) User {
+	all := slices.DeleteFunc(slices.Concat(u.Replaced, secrets), events.SecretID.IsZero)
+	u.Replaced = all[max(0, len(all)-maxReplaced):]
+	return u
+}
 
 // moved is the user under another address. A link that went to the old one is worth nothing any more.
 func (u User) moved(h Happened, f events.UserEmailChanged) User {

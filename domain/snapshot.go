@@ -8,7 +8,7 @@ import (
 
 // SnapshotFormat is the version of a snapshot's bytes and of what they mean. Whoever changes a state, its bytes, or
 // what a fact does to it, counts it up: then snapshots made before are none.
-const SnapshotFormat = 7
+const SnapshotFormat = 8
 
 // ErrSnapshot: these bytes are no snapshot.
 var ErrSnapshot = errors.New("not a snapshot")

@@ -31,7 +31,7 @@ type User struct {
 	Former                       []FormerAddress
 	Asked                        []AskedAddress    // those that the user has ever wanted to have, confirmed or not
 	Destroyed                    []events.KeyID    // the keys that went with the user's data
-	Replaced                     []events.SecretID // the hashes of former passwords
+	Replaced                     []events.SecretID // what the vault held of former passwords, factors and recovery codes
 
 	resets, changes []events.Time // when the last links were asked for, as many as the limit needs
 
@@ -157,9 +157,9 @@ func (u User) evolve(h Happened) State {
 	case events.FactorRemoved:
 		u = u.withoutFactor(f.Factor)
 	case events.FactorReset:
-		u.factors, u.recovery = nil, recovery{}
+		u = u.without(func(Factor) bool { return true }).withRecovery(recovery{})
 	case events.RecoveryCodesIssued:
-		u.recovery = recovery{secret: f.Secret, codes: min(max(f.Codes, 0), maxRecovery)}
+		u = u.withRecovery(recovery{secret: f.Secret, codes: min(max(f.Codes, 0), maxRecovery)})
 
 	case events.LogStarted, events.PortalSetUp, events.OperatorKeyAdded, events.AccountOpened,
 		events.InvitationCreated, events.InvitationResent, events.InvitationRevoked, events.InvitationDeclined,

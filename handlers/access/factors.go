@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -204,7 +205,8 @@ func (a *Access) ResetFactors(ctx context.Context, call handlers.Call, cmd domai
 	return a.changing(ctx, call, cmd.User, cmd)
 }
 
-// changing carries a command out and destroys the secrets that the user's state no longer names.
+// changing carries a command out and destroys the secrets that are used no more. Where that is cut short, the eraser
+// finishes it.
 func (a *Access) changing(ctx context.Context, call handlers.Call, user events.UserID, cmd domain.Command) (handlers.Result, error) {
 	before, _, err := a.app.User(ctx, user)
 	if err != nil {
@@ -217,18 +219,14 @@ func (a *Access) changing(ctx context.Context, call handlers.Call, user events.U
 	return r, a.forget(ctx, before)
 }
 
-// forget destroys what a state named and the present one does not.
+// forget destroys what has been replaced since a state.
 func (a *Access) forget(ctx context.Context, before domain.User) error {
 	u, _, err := a.app.User(ctx, before.ID)
 	if err != nil {
 		return err
 	}
-	kept := map[events.SecretID]bool{}
-	for _, id := range u.Secrets() {
-		kept[id] = true
-	}
-	for _, id := range before.Secrets() {
-		if kept[id] || id == before.Password {
+	for _, id := range u.Replaced {
+		if slices.Contains(before.Replaced, id) {
 			continue
 		}
 		if err := a.vault.DestroySecret(ctx, id); err != nil {

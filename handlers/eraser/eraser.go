@@ -101,7 +101,7 @@ func (e *Eraser) eraseUser(ctx context.Context, call handlers.Call, user events.
 	if u, _, err = e.app.User(ctx, user); err != nil { // which keys go is said by the fact
 		return handlers.Result{}, err
 	}
-	if err := e.forgetSecrets(ctx, u); err != nil {
+	if err := e.forgetSecrets(ctx, u.Secrets()); err != nil {
 		return handlers.Result{}, err
 	}
 	return r, e.Finish(ctx, u.Destroyed...)
@@ -248,8 +248,8 @@ func (e *Eraser) Finish(ctx context.Context, keys ...events.KeyID) error {
 }
 
 // forgetSecrets destroys what a user signed in with.
-func (e *Eraser) forgetSecrets(ctx context.Context, u domain.User) error {
-	for _, id := range u.Secrets() {
+func (e *Eraser) forgetSecrets(ctx context.Context, secrets []events.SecretID) error {
+	for _, id := range secrets {
 		if err := e.vault.DestroySecret(ctx, id); err != nil {
 			return fmt.Errorf("erase what a user signed in with: %w", err)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"roster/domain"
@@ -25,12 +26,37 @@ type Feed interface {
 const Durable = "eraser"
 
 // Follow finishes every erasure that it hears of in the feed, until ctx ends: what a crash left undone, and what came
-// up about the person while they were being erased.
+// up about the person while they were being erased. It does the same for what a person has replaced or taken away.
 func (e *Eraser) Follow(ctx context.Context, feed Feed) error {
-	return feed.Subscribe(ctx, Durable, []string{"*.*.user.erased", "*.*.address.erased"},
-		func(ctx context.Context, attributes map[string]string, data []byte) error {
-			return e.heard(ctx, feed, attributes, data)
-		})
+	filter := []string{"*.*.user.erased", "*.*.address.erased"}
+	for _, name := range replacing() {
+		filter = append(filter, "*.*."+name)
+	}
+	return feed.Subscribe(ctx, Durable, filter, func(ctx context.Context, attributes map[string]string, data []byte) error {
+		if slices.ContainsFunc(replacing(), func(name string) bool { return strings.HasPrefix(attributes["type"], "roster."+name+".v") }) {
+			return e.heardReplaced(ctx, attributes)
+		}
+		return e.heard(ctx, feed, attributes, data)
+	})
+}
+
+// replacing are the facts after which the vault may hold what nobody uses any more.
+func replacing() []string {
+	return []string{"password.changed", "password.reset", "factor.enrolled", "factor.removed", "factor.reset", "recovery_codes.issued"}
+}
+
+// heardReplaced destroys the secrets that a user has replaced, those that are destroyed already as well.
+func (e *Eraser) heardReplaced(ctx context.Context, attributes map[string]string) error {
+	var user events.UserID
+	_, id, _ := strings.Cut(attributes["source"], "/users/")
+	if err := user.UnmarshalText([]byte(id)); err != nil {
+		return fmt.Errorf("a replaced secret in the feed: %w", err)
+	}
+	u, _, err := e.app.User(ctx, user)
+	if err != nil {
+		return err
+	}
+	return e.forgetSecrets(ctx, u.Replaced)
 }
 
 // heard finishes one erasure. The keys go first: from then on nothing that is published or read about the person is
@@ -59,7 +85,7 @@ func (e *Eraser) heard(ctx context.Context, feed Feed, attributes map[string]str
 		if err != nil {
 			return err
 		}
-		if err := e.forgetSecrets(ctx, u); err != nil {
+		if err := e.forgetSecrets(ctx, u.Secrets()); err != nil {
 			return err
 		}
 		people = append(people, user.Any())

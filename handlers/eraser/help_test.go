@@ -195,8 +195,9 @@ func (r *rig) follow() {
 	feedtest.Go(r.t, func(ctx context.Context) error { return r.eraser().Follow(ctx, r.Feed) })
 }
 
-// followed waits until every fact is published and every erasure that was heard of has been finished.
-func (r *rig) followed() {
+// followed waits until every fact is published and every erasure that was heard of has been finished, and of further
+// facts as well.
+func (r *rig) followed(facts ...string) {
 	r.t.Helper()
 	feedtest.Eventually(r.t, "erasures are finished", func() bool {
 		stream, err := r.JS.Stream(r.t.Context(), "ROSTER_FEED")
@@ -204,7 +205,7 @@ func (r *rig) followed() {
 			return false
 		}
 		var last uint64
-		for _, fact := range []string{"user.erased", "address.erased"} {
+		for _, fact := range append(facts, "user.erased", "address.erased") {
 			m, err := stream.GetLastMsgForSubject(r.t.Context(), "roster.feed.*.*."+fact)
 			if err == nil {
 				last = max(last, m.Sequence)
