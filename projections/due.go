@@ -33,6 +33,14 @@ func InvitationsToRemind(ctx context.Context, q Querier, schema string, now time
 		ORDER BY remind_at, key, account LIMIT $2`, now, limit, after.At, [16]byte(after.Key), [16]byte(after.Account))
 }
 
+// InvitationsByKeys answers at most limit open invitations that API keys have made, by account, those behind one that was
+// answered before.
+func InvitationsByKeys(ctx context.Context, q Querier, schema string, now time.Time, after Due, limit int) ([]Due, error) {
+	return readDue(ctx, q, `SELECT created_at, account, key, generation FROM `+pgx.Identifier{schema, "invitation"}.Sanitize()+`
+		WHERE status = 'pending' AND inviter_type = 'key' AND expires_at > $1 AND (account, created_at, key) > ($3, $4, $5)
+		ORDER BY account, created_at, key LIMIT $2`, now, limit, [16]byte(after.Account), after.At, [16]byte(after.Key))
+}
+
 // MembershipsEnded answers at most limit members of any account with a grant that has ended at now, which no
 // membership.expired says yet.
 func MembershipsEnded(ctx context.Context, q Querier, schema string, now time.Time, limit int) ([]Due, error) {

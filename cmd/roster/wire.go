@@ -233,7 +233,7 @@ func (p *program) expirer() *expirer.Expirer {
 	models := readModels{p}
 	return expirer.New(expirer.Config{App: p.app, Due: models.due("invitations", projections.InvitationsDue), Ended: models.due("user_list", projections.MembershipsEnded),
 		ToWarn: models.dueAfter("user_list", projections.MembershipsToWarn), ToRemind: models.dueAfter("invitations", projections.InvitationsToRemind),
-		PendingIn: models.PendingIn, Feed: p.feed, Lease: p.lease, Logger: p.logger})
+		ByKeys: models.dueAfter("invitations", projections.InvitationsByKeys), PendingIn: models.PendingIn, Feed: p.feed, Lease: p.lease, Logger: p.logger})
 }
 
 // finishErasures finishes what the feed tells of erasures, in one process at a time.

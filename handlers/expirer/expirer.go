@@ -38,6 +38,9 @@ type Config struct {
 	// ToWarn and ToRemind answer members and invitees who are to be told that time runs out, behind one that was
 	// answered before, as projections.MembershipsToWarn and InvitationsToRemind do; nil: nobody is told.
 	ToWarn, ToRemind func(ctx context.Context, now time.Time, after projections.Due, limit int) ([]projections.Due, error)
+	// ByKeys answers the open invitations that API keys have made, behind one that was answered before, as
+	// projections.InvitationsByKeys does; nil: those of keys whose time is up get no event.
+	ByKeys func(ctx context.Context, now time.Time, after projections.Due, limit int) ([]projections.Due, error)
 	// PendingIn answers the pending invitations into an account and the accounts below it, as of a position of the
 	// log at least: it waits until it knows so much, or until ctx ends. What it answers may be out of date, too.
 	PendingIn func(ctx context.Context, account events.AccountID, position uint64) ([]Invitation, error)
@@ -57,15 +60,17 @@ type Invitation struct {
 const Durable = "expirer"
 
 const (
-	page    = 200
-	patient = 5 * time.Second // with a read model that is behind
-	maxWait = time.Minute
+	page      = 200
+	patient   = 5 * time.Second // with a read model that is behind
+	maxWait   = time.Minute
+	keysEvery = time.Minute // so often it is looked whether a key may still grant what it has invited to
 )
 
 // Expirer issues the commands.
 type Expirer struct {
 	Config
 	warned, reminded sweep
+	looked           time.Time // through what keys have invited
 }
 
 // New makes an Expirer.
@@ -130,6 +135,7 @@ func (e *Expirer) Expire(ctx context.Context) error {
 		e.end(ctx, now, e.Ended, func(d projections.Due) domain.Command {
 			return domain.ExpireMembership{Account: d.Account, User: events.UserID(d.Key)}
 		}),
+		e.keysOver(ctx, now),
 		e.tell(ctx, now, e.ToWarn, &e.warned, func(d projections.Due) domain.Command {
 			return domain.WarnMembership{Account: d.Account, User: events.UserID(d.Key)}
 		}),
@@ -153,6 +159,31 @@ func (e *Expirer) end(ctx context.Context, now time.Time, due func(context.Conte
 		}
 	}
 	return nil
+}
+
+// keysOver revokes what API keys have invited to and may not grant any more (SPEC 2.10): no event says that the time of a
+// key is up. Every check has known it by itself.
+func (e *Expirer) keysOver(ctx context.Context, now time.Time) error {
+	if e.ByKeys == nil || now.Sub(e.looked) < keysEvery {
+		return nil
+	}
+	for after := (projections.Due{}); ; {
+		list, err := e.ByKeys(ctx, now, after, page)
+		if err != nil {
+			return err
+		}
+		for _, d := range list {
+			cmd := domain.RevokeInvitation{Account: d.Account, Invitation: events.InvitationID(d.Key), Because: events.BecauseInviterLostAccess}
+			if err := e.do(ctx, "", cmd); err != nil {
+				return err
+			}
+			after = d
+		}
+		if len(list) < page {
+			e.looked = now
+			return nil
+		}
+	}
 }
 
 // heard looks through the invitations of an account in which somebody's access has changed. The command that changed

@@ -57,7 +57,7 @@ func start(t *testing.T, pendingIn func(context.Context, events.AccountID, uint6
 		}
 	}
 	e := expirer.New(expirer.Config{App: i.App, Due: due("invitations", projections.InvitationsDue), Ended: due("user_list", projections.MembershipsEnded),
-		ToWarn: after("user_list", projections.MembershipsToWarn), ToRemind: after("invitations", projections.InvitationsToRemind), Feed: i.Feed, PendingIn: pendingIn, Lease: lease.New(pool, feedtest.Quiet()),
+		ToWarn: after("user_list", projections.MembershipsToWarn), ToRemind: after("invitations", projections.InvitationsToRemind), ByKeys: after("invitations", projections.InvitationsByKeys), Feed: i.Feed, PendingIn: pendingIn, Lease: lease.New(pool, feedtest.Quiet()),
 		Logger: feedtest.Quiet(), Every: 20 * time.Millisecond})
 	feedtest.Go(t, e.Run)
 	return i
