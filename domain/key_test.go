@@ -195,6 +195,8 @@ func TestKeyActs(t *testing.T) {
 		{"3.4 on no owner", with(admin), as(byKey("bot")), Suspend{Account: root, User: user("owner")}, refused(ExceedsOwnAccess)},
 		{"7.5 until the second it expires", with(later), as(byKey("bot")), suspend, done},
 		{"7.5 and no longer", with(ended), as(byKey("bot")), suspend, refused(NotFound)},
+		{"3.10 nor beyond the time of what it was granted", with(keyOf("bot", events.Grant{Roles: []string{Admin}, Until: now})), as(byKey("bot")), suspend, refused(NotFound)},
+		{"3.10 or before it", with(keyOf("bot", events.Grant{Roles: []string{Admin}, From: now + 1})), as(byKey("bot")), suspend, refused(NotFound)},
 		{"7.5 nor once revoked", with(admin, in(root, events.KeyRevoked{Key: apiKey("bot")})), as(byKey("bot")), suspend, refused(NotFound)},
 		{"10 in no other account", history(with(admin), opened(other), memberOf(other, "viewer", is(Viewer))), as(byKey("bot")), Suspend{Account: other, User: user("viewer")}, refused(NotFound)},
 		{"3.2 below its account where it extends there", below, as(byKey("bot")), Suspend{Account: sub, User: user("viewer")}, done},
@@ -247,6 +249,34 @@ func TestInvitationOfAKey(t *testing.T) {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+// A key's token is good for as long as the key is, and a personal one as long as its owner has access (SPEC 7.5).
+func TestKeyStatus(t *testing.T) {
+	mine := ownedBy("viewer", keyOf("bot"))
+	brief := keyOf("bot", is(Viewer))
+	brief.ExpiresAt = now + 1
+	ending := in(root, events.MembershipRoleChanged{User: user("viewer"), From: roles(Viewer), To: []events.Grant{{Roles: []string{Viewer}, Until: now + 1}}})
+	for _, c := range []struct {
+		name  string
+		given []past
+		at    events.Time
+		want  Status
+	}{
+		{"before it expires", history(acme(), keyed(brief)), now, Active},
+		{"from then on", history(acme(), keyed(brief)), now + 1, Expired},
+		{"a member's", history(acme(), keyed(mine)), now + 1, Active},
+		{"of one who is suspended", history(acme(), keyed(mine), suspended("viewer")), now, Suspended},
+		{"of one who is locked", history(acme(), keyed(mine), in(root, events.MembershipUserLocked{User: user("viewer")})), now, Suspended},
+		{"of one whose access has not ended yet", history(acme(), keyed(mine), ending), now, Active},
+		{"of one whose access has ended", history(acme(), keyed(mine), ending), now + 1, Suspended},
+	} {
+		a := given(c.given...).account(root)
+		k, ok := a.Key(apiKey("bot"))
+		if got := a.KeyStatus(k, c.at); !ok || got != c.want {
+			t.Errorf("SPEC 7.5 %s: %s, want %s", c.name, got, c.want)
+		}
 	}
 }
 

@@ -67,7 +67,7 @@ func runCopies(ctx context.Context, l *Lab, rounds int) (o Outcome, err error) {
 	}
 	for id, n := range c.Mails.Accepted() { // nobody has been killed yet
 		if n != 1 {
-			return o, fmt.Errorf("the mail of %s came %d times", id, n)
+			return o, broken("the mail of %s came %d times", id, n)
 		}
 	}
 	for range rounds {
@@ -137,7 +137,7 @@ func (c *pair) suspend(ctx context.Context, who Member) error {
 				return err
 			}
 			if let := a.Status == http.StatusOK; let != (verb == "reactivate") {
-				return fmt.Errorf("%s through one copy, and the other answers %d", verb, a.Status)
+				return broken("%s through one copy, and the other answers %d", verb, a.Status)
 			}
 			one, two = two, one
 		}

@@ -41,7 +41,7 @@ func (c *pair) keys(ctx context.Context, who Member) error {
 					return err
 				}
 				if a.Status != http.StatusUnauthorized {
-					return fmt.Errorf("a key of %s was revoked through one copy, and the other answers %d", k.path, a.Status)
+					return broken("a key of %s was revoked through one copy, and the other answers %d", k.path, a.Status)
 				}
 			}
 			one, two = two, one
