@@ -197,6 +197,7 @@ func TestKeyActs(t *testing.T) {
 		{"7.5 and no longer", with(ended), as(byKey("bot")), suspend, refused(NotFound)},
 		{"3.10 nor beyond the time of what it was granted", with(keyOf("bot", events.Grant{Roles: []string{Admin}, Until: now})), as(byKey("bot")), suspend, refused(NotFound)},
 		{"3.10 or before it", with(keyOf("bot", events.Grant{Roles: []string{Admin}, From: now + 1})), as(byKey("bot")), suspend, refused(NotFound)},
+		{"7.1 on nobody's behalf below its account, unless it extends there", history(with(behalf), openedIn(sub, root), memberOf(sub, "admin", is(Admin)), memberOf(sub, "viewer", is(Viewer))), throughKey("admin", "bot"), Suspend{Account: sub, User: user("viewer")}, refused(NotFound)},
 		{"7.5 nor once revoked", with(admin, in(root, events.KeyRevoked{Key: apiKey("bot")})), as(byKey("bot")), suspend, refused(NotFound)},
 		{"10 in no other account", history(with(admin), opened(other), memberOf(other, "viewer", is(Viewer))), as(byKey("bot")), Suspend{Account: other, User: user("viewer")}, refused(NotFound)},
 		{"3.2 below its account where it extends there", below, as(byKey("bot")), Suspend{Account: sub, User: user("viewer")}, done},
