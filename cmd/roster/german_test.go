@@ -60,21 +60,36 @@ func (b *tab) speaksGerman(paths ...string) {
 	b.t.Helper()
 	english := englishOnly(b.t)
 	for _, path := range paths {
-		var shown []string
-		b.do(chromedp.Evaluate(`fetch(`+quoted(path)+`, {headers: {"Accept-Language": "de"}}).then((r) => r.text()).then((html) => {
-			const page = new DOMParser().parseFromString(html, "text/html"), all = [page.documentElement.lang], walk = page.createTreeWalker(page.documentElement, NodeFilter.SHOW_TEXT);
-			while (walk.nextNode()) all.push(walk.currentNode.data);
-			page.querySelectorAll("[aria-label], [placeholder], [title], [data-chosen]").forEach((e) => all.push(e.ariaLabel, e.placeholder, e.title, e.dataset.chosen));
-			return [...new Set(all.filter(Boolean).map((s) => s.trim().replace(/\s+/g, " ")))]; })`, &shown,
-			func(p *cdpruntime.EvaluateParams) *cdpruntime.EvaluateParams { return p.WithAwaitPromise(true) }))
-		if len(shown) < 5 || shown[0] != "de" {
-			b.t.Errorf("%s is no page in German: %q", path, shown)
-		}
-		for _, text := range shown {
-			for key, is := range english { // which no text of data's in these tests is
-				if is.MatchString(text) {
-					b.t.Errorf("%s says %q in English (%s)", path, text, key)
-				}
+		b.isGerman(english, path, `fetch(`+quoted(path)+`, {headers: {"Accept-Language": "de"}})`)
+	}
+}
+
+// answersGerman is speaksGerman for the page that follows the form in which a field stands, as it is filled in.
+func (b *tab) answersGerman(field string) {
+	b.t.Helper()
+	form := `document.querySelector(` + quoted(field) + `).form`
+	var where string
+	b.do(chromedp.Evaluate(form+`.action`, &where))
+	b.isGerman(englishOnly(b.t), "what is answered at "+where, `fetch(`+form+`.action, {method: "POST", body: new URLSearchParams(new FormData(`+form+`)), headers: {"Accept-Language": "de"}})`)
+}
+
+// isGerman wants a page that a script fetches to be in German.
+func (b *tab) isGerman(english map[string]*regexp.Regexp, what, fetch string) {
+	b.t.Helper()
+	var shown []string
+	b.do(chromedp.Evaluate(fetch+`.then((r) => r.text()).then((html) => {
+		const page = new DOMParser().parseFromString(html, "text/html"), all = [page.documentElement.lang], walk = page.createTreeWalker(page.documentElement, NodeFilter.SHOW_TEXT);
+		while (walk.nextNode()) all.push(walk.currentNode.data);
+		page.querySelectorAll("[aria-label], [placeholder], [title], [data-chosen]").forEach((e) => all.push(e.ariaLabel, e.placeholder, e.title, e.dataset.chosen));
+		return [...new Set(all.filter(Boolean).map((s) => s.trim().replace(/\s+/g, " ")))]; })`, &shown,
+		func(p *cdpruntime.EvaluateParams) *cdpruntime.EvaluateParams { return p.WithAwaitPromise(true) }))
+	if len(shown) < 5 || shown[0] != "de" {
+		b.t.Errorf("%s is no page in German: %q", what, shown)
+	}
+	for _, text := range shown {
+		for key, is := range english { // which no text of data's in these tests is
+			if is.MatchString(text) {
+				b.t.Errorf("%s says %q in English (%s)", what, text, key)
 			}
 		}
 	}

@@ -47,7 +47,7 @@ func inviting(s *story) {
 	ida.goes(s.at + "/invite/csv")
 	ida.uploads("email,roles\nx@northwind.example,viewer\ny@northwind.example,viewer,more\n")
 	s.then("SPEC 2.1: she is told which")
-	ida.reads("Line 3: ")
+	ida.reads("Line 3: More fields than columns: email, roles")
 	s.when("SPEC 2.1: the file can be read")
 	ida.uploads("email,first_name,last_name,roles,account\nzoe@northwind.example,Zoë,Lind,viewer,\np001@northwind.example,,,viewer,\nyan@elsewhere.example,,,viewer,\n")
 	s.then("SPEC 2.1: each row has its outcome, before and after")

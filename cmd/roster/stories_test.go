@@ -330,10 +330,13 @@ func subAccounts(s *story) {
 	s.then("SPEC 4.2: it counts once he has confirmed it by the link that was sent there")
 	sam.goes("/me")
 	sam.reads("You sign in with sam@northwind.example")
-	sam.goes("/confirm/" + s.confirmation("samuel@northwind.example"))
+	link := "/confirm/" + s.confirmation("samuel@northwind.example")
+	sam.goes(link)
+	sam.speaksGerman(link)
 	sam.leads(func() {
 		sam.do(chromedp.Evaluate(`document.querySelector('main form[action^="/confirm/"]').requestSubmit()`, nil))
 	})
+	sam.speaksGerman(link)
 	sam.email = "samuel@northwind.example"
 	sara.goes(s.at + "/users")
 	sara.row("samuel@northwind.example", "Active")

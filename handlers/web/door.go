@@ -5,14 +5,11 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/a-h/templ"
 
-	"roster/domain"
 	"roster/events"
 	"roster/handlers/locale"
 )
@@ -60,36 +57,6 @@ func (s *site) localeOf(ctx context.Context, id events.UserID) string {
 		return ""
 	}
 	return profile.Locale
-}
-
-// Said is what a rule says, in the viewer's words where the catalogue has them: its key is made of the English words,
-// with n for a number.
-func (p *page) Said(message string) string {
-	if key, numbers := saidBy(message); p.has(key) {
-		return p.T(key, numbers...)
-	}
-	if _, rule, ok := strings.Cut(message, ": "); ok { // "length: at least 10 characters"
-		if key, numbers := saidBy(rule); p.has(key) {
-			return p.T(key, numbers...)
-		}
-	}
-	return sentence(message)
-}
-
-// saidBy is the key of a message, and its numbers.
-func saidBy(message string) (key string, numbers []any) {
-	words := strings.FieldsFunc(strings.ToLower(message), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-	for i, word := range words {
-		if n, err := strconv.Atoi(word); err == nil {
-			words[i], numbers = "n", append(numbers, n)
-		}
-	}
-	return "said." + strings.Join(words, "_"), numbers
-}
-
-// Because says why something was refused as a sentence of its own.
-func (p *page) Because(refusal *domain.Error) string {
-	return strings.TrimSuffix(p.Said(refusal.Detail), ".") + "."
 }
 
 // Until is a moment with the zone that it is said in, for those who have not chosen any.

@@ -127,7 +127,7 @@ func (p *page) byRow(refused *problem) *problem {
 		if found[1] == "people" { // counted from nought, and without a header
 			n++
 		}
-		refused.Errors[i].Message = p.T("csv."+found[1], n, e.Message)
+		refused.Errors[i].Message = p.T("csv."+found[1], n, p.Said(e.Message))
 	}
 	return refused
 }

@@ -20,6 +20,7 @@ type catalogue struct {
 	matcher  language.Matcher
 	tags     []language.Tag
 	fallback map[string]string
+	patterns []pattern
 }
 
 // readCatalogue reads messages/GROUP.LANGUAGE.json: one object of texts a file, whose keys begin with the group. Texts
@@ -59,7 +60,8 @@ func readCatalogue() (catalogue, error) {
 		}
 	}
 	c.matcher, c.fallback = language.NewMatcher(c.tags), c.texts["en"]
-	return c, nil
+	c.patterns, err = patternsOf(c.fallback)
+	return c, err
 }
 
 // words are the texts of one language.
@@ -67,6 +69,7 @@ type words struct {
 	Lang     string
 	texts    map[string]string
 	fallback map[string]string
+	patterns []pattern
 }
 
 // of answers the language that somebody has chosen, else the one that their browser asks for.
@@ -80,7 +83,7 @@ func (c catalogue) of(r *http.Request, locale string) words {
 	}
 	_, i, _ := c.matcher.Match(wanted...)
 	name := c.tags[i].String()
-	return words{Lang: name, texts: c.texts[name], fallback: c.fallback}
+	return words{Lang: name, texts: c.texts[name], fallback: c.fallback, patterns: c.patterns}
 }
 
 // T is the text of a key with its arguments in place. A key that there is not is shown as it is, so that it is seen.

@@ -74,7 +74,7 @@ func (p *page) At(parts ...string) string {
 // Action is the profile's word for a button, else the catalogue's.
 func (p *page) Action(name string) string {
 	if p.Profile != nil && p.Profile.Actions[name] != "" {
-		return text(p.Profile.Actions[name])
+		return p.ours(p.Profile.Actions[name], func(d domain.Definition) string { return d.Actions[name] })
 	}
 	return p.T("action." + name)
 }
@@ -85,18 +85,6 @@ func (p *page) SectionName() string {
 		return text(p.Profile.Section)
 	}
 	return p.T("nav.users")
-}
-
-// RoleLabel is the name of a role as the profile shows it.
-func (p *page) RoleLabel(role string) string {
-	if p.Profile != nil {
-		for _, r := range p.Profile.Roles {
-			if r.Name == role {
-				return text(r.Label)
-			}
-		}
-	}
-	return roleLabel(role)
 }
 
 // Day is the day of a moment in the viewer's zone.

@@ -268,10 +268,10 @@ func (v usersPage) Statuses() []option {
 }
 
 // RoleOptions are the roles that the list can be filtered by.
-func (v usersPage) RoleOptions() []option {
+func (v usersPage) RoleOptions(p *page) []option {
 	var list []option
 	for _, r := range v.Roles {
-		list = append(list, option{r.ID, text(r.Label)})
+		list = append(list, option{r.ID, p.RoleName(r)})
 	}
 	return list
 }

@@ -254,7 +254,7 @@ func usersView(p *page, v usersPage) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if len(v.Roles) > 0 {
-			templ_7745c5c3_Err = pick(p, "role", p.T("users.role"), v.Chosen("role"), v.RoleOptions()).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = pick(p, "role", p.T("users.role"), v.Chosen("role"), v.RoleOptions(p)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

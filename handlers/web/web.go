@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 
+	"roster/domain"
 	"roster/events"
 	"roster/handlers"
 	"roster/handlers/access"
@@ -75,6 +76,7 @@ type site struct {
 	enroll    *enroll.Enroll
 	assets    assets
 	catalogue catalogue
+	shipped   map[string]domain.Definition // the portal profiles that come with the program, by name
 	origin    *http.CrossOriginProtection
 	headers   http.Header // of a page that stands alone
 	inFrame   http.Header // of one that a portal may show in a frame
@@ -110,6 +112,10 @@ func Mount(mux *http.ServeMux, c Config) error {
 	}
 	if s.catalogue, err = readCatalogue(); err != nil {
 		return fmt.Errorf("web: %w", err)
+	}
+	s.shipped = map[string]domain.Definition{}
+	for _, d := range domain.Profiles() {
+		s.shipped[d.Name] = d
 	}
 	for _, group := range s.groups() {
 		for pattern, verbs := range group {

@@ -3,6 +3,7 @@ package web
 import (
 	"strings"
 
+	"roster/domain"
 	"roster/events"
 )
 
@@ -28,6 +29,50 @@ func (p *page) GrantText(g grant) string {
 	return line
 }
 
+// ours is a word of the portal profile: of one that comes with the program in the viewer's language, of one that an
+// operator has declared as it stands there.
+func (p *page) ours(word string, shipped func(domain.Definition) string) string {
+	key := "word." + strings.ReplaceAll(strings.ToLower(word), " ", "_")
+	if d, is := p.site.shipped[p.Profile.Name]; is && shipped(d) == word && p.Lang != "en" && p.has(key) {
+		return p.T(key)
+	}
+	return text(word)
+}
+
+// RoleLabel is the name of a role as the profile shows it. Where a page is of no account's profile, the name that the
+// program's own profiles give it.
+func (p *page) RoleLabel(role string) string {
+	if p.Profile == nil {
+		if key := "word." + role; p.has(key) {
+			return p.T(key)
+		}
+		return roleLabel(role)
+	}
+	for _, r := range p.Profile.Roles {
+		if r.Name == role {
+			return p.ours(r.Label, func(d domain.Definition) string { return labelOf(d, role) })
+		}
+	}
+	return roleLabel(role)
+}
+
+// RoleName is the name of a role of an account: one that the account has defined is called as it says.
+func (p *page) RoleName(r role) string {
+	if r.BuiltIn {
+		return p.RoleLabel(r.ID)
+	}
+	return text(r.Label)
+}
+
+func labelOf(d domain.Definition, role string) string {
+	for _, r := range d.Roles {
+		if r.Name == role {
+			return r.Label
+		}
+	}
+	return ""
+}
+
 // RoleMeaning says what a role gives: of the four that everybody knows in words, of others how much it is.
 func (p *page) RoleMeaning(r role) string {
 	if key := "role." + r.ID; r.BuiltIn && p.Profile != nil && p.Profile.Name == "standard" && p.has(key) {
@@ -42,7 +87,10 @@ func (p *page) StatusText(status, label string) string {
 	if key := "status." + status; label != "" && label == p.fallback[key] {
 		return p.T(key)
 	}
-	return text(label)
+	if p.Profile == nil {
+		return text(label)
+	}
+	return p.ours(label, func(d domain.Definition) string { return d.Labels[status] })
 }
 
 // ActionText is what an entry of a trail says was done.
