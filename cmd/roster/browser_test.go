@@ -254,7 +254,7 @@ func TestPages(t *testing.T) {
 	account, ann := r.setUp()
 	bob, bobby := r.join(ann, account, "bob.stone@northwind.example", "admin")
 	bobby.do("PATCH", "/v1/me", m{"first_name": "Bob", "last_name": "Stone"}).Want(200)
-	_, cara := r.join(ann, account, "cara.diaz@northwind.example", "viewer")
+	diaz, cara := r.join(ann, account, "cara.diaz@northwind.example", "viewer")
 	cara.do("PATCH", "/v1/me", m{"first_name": "Cara", "last_name": "Diaz"}).Want(200)
 	at := "/accounts/" + account
 	ann.do("PATCH", "/v1/accounts/"+account, m{"name": "Northwind"}).Want(200)
@@ -304,6 +304,19 @@ func TestPages(t *testing.T) {
 	b.sees("The account needs an active holder of Owner: this is the last one, who keeps it.")
 	b.sees("Nobody does this to themselves.")
 	b.until(`!document.querySelector('main a[href$="/revoke"], main a[href$="/suspend"]') && [...document.querySelectorAll("main button[disabled]")].length === 2`)
+	b.open(at + "/users") // and in the menu of the row in the list, where the others' have links
+	b.until(`(() => { const row = (who) => [...document.querySelectorAll("#list tbody tr")].find((tr) => tr.innerText.includes(who)),
+		links = 'a[href$="/revoke"], a[href$="/suspend"]', mine = row("ann@northwind.example"), others = row("bob.stone@northwind.example");
+		return mine.querySelectorAll(".row-menu .refused").length === 2 && !mine.querySelector(links) && others.querySelectorAll(links).length === 2; })()`)
+
+	// A name that looks like a piece of a page is text on all of them (RELIABILITY S55).
+	const naughty = `<img src=x onerror="document.title=1">`
+	cara.do("PATCH", "/v1/me", m{"first_name": naughty}).Want(200)
+	for _, path := range []string{at + "/users", at + "/users/" + diaz, at + "/users/" + diaz + "/role", at + "/users/" + diaz + "/revoke", "/users", at + "/audit"} {
+		b.open(path)
+		b.sees(naughty)
+	}
+	cara.do("PATCH", "/v1/me", m{"first_name": "Cara"}).Want(200)
 
 	// Inviting: each address is understood while it is typed, then has a result of its own.
 	b.open(at + "/invite")
