@@ -68,7 +68,7 @@ func doors(s *story) {
 	nell.fill("code", "000000")
 	nell.answersGerman("#code")
 	nell.sends("#code")
-	nell.reads("The code is wrong")
+	nell.reads("The code is wrong", "authenticator app")
 	nell.fill("code", recovery)
 	nell.sends("#code")
 	nell.reads("Everybody who can act in " + s.company)

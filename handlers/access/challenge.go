@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
@@ -87,10 +88,18 @@ func (a *Access) readChallenge(text string) (challenge, bool) {
 	return c, age >= 0 && age < challengeWithin
 }
 
-// Stands says that a challenge can still be met.
-func (a *Access) Stands(text string) bool {
-	_, ok := a.readChallenge(text)
-	return ok
+// Asked are the factors that a challenge asks for, of which it wants one; false for one that can no longer be met.
+func (a *Access) Asked(ctx context.Context, text string) ([]Shown, bool, error) {
+	c, ok := a.readChallenge(text)
+	if !ok {
+		return nil, false, nil
+	}
+	asked, err := a.asked(ctx, c.user)
+	if err != nil {
+		return nil, false, err
+	}
+	list, err := a.shown(ctx, c.user, asked)
+	return list, true, err
 }
 
 // errChallenge says that the password has to be given again.

@@ -63,20 +63,29 @@ func (a *Access) challenged(ctx context.Context, c challenge) (SignedIn, error) 
 	}
 	in := SignedIn{User: c.user, Challenge: a.writeChallenge(c), ExpiresAt: c.at.Add(challengeWithin)}
 	for _, f := range asked {
-		label, err := a.Label(ctx, c.user, f)
-		if err != nil {
-			return SignedIn{}, err
-		}
 		if f.Method == events.FactorSMS {
 			if err := a.textCode(ctx, c.user, f, c.at); err != nil {
 				return SignedIn{}, err
 			}
-			// Nobody has to learn the number who has only the password.
+		}
+	}
+	in.Factors, err = a.shown(ctx, c.user, asked)
+	return in, err
+}
+
+// shown are factors as they are shown to whoever has to use one.
+func (a *Access) shown(ctx context.Context, user events.UserID, factors []domain.Factor) (list []Shown, err error) {
+	for _, f := range factors {
+		label, err := a.Label(ctx, user, f)
+		if err != nil {
+			return nil, err
+		}
+		if f.Method == events.FactorSMS { // nobody has to learn the number who has only the password
 			label = "…" + label[max(0, len(label)-2):]
 		}
-		in.Factors = append(in.Factors, Shown{f.ID, f.Method, label})
+		list = append(list, Shown{f.ID, f.Method, label})
 	}
-	return in, nil
+	return list, nil
 }
 
 func (a *Access) asked(ctx context.Context, user events.UserID) (list []domain.Factor, err error) {

@@ -36,7 +36,7 @@ type signInBody struct {
 
 // startBody is what the start page shows.
 type startBody struct {
-	SetUp    bool
+	SignIn   *signInBody // once there is an account
 	HasInbox bool
 	Accounts []membership
 	More     int
@@ -58,8 +58,14 @@ func (s *site) start(w http.ResponseWriter, r *http.Request) error {
 		return s.home(w, r)
 	}
 	body := startBody{HasInbox: s.HasInbox}
-	if body.SetUp, err = s.enroll.IsSetUp(r.Context()); err != nil {
+	done, err := s.enroll.IsSetUp(r.Context())
+	if err != nil {
 		return err
+	}
+	if done {
+		if body.SignIn, err = s.signInBody(r, "/"); err != nil {
+			return err
+		}
 	}
 	if who.SignedIn() {
 		if body.Accounts, err = s.memberships(r.Context(), r, who); err != nil {
@@ -133,11 +139,18 @@ func (s *site) signInPage(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
 	}
-	body := signInBody{Next: next, SSO: s.Access.CanSSO() && !s.framed(r)}
-	if body.SignUp, err = s.enroll.HasSignUp(r.Context()); err != nil {
+	body, err := s.signInBody(r, next)
+	if err != nil {
 		return err
 	}
-	return s.open(w, r, who).signInDoor(http.StatusOK, body)
+	return s.open(w, r, who).signInDoor(http.StatusOK, *body)
+}
+
+// signInBody are the ways to sign in that there are.
+func (s *site) signInBody(r *http.Request, next string) (body *signInBody, err error) {
+	body = &signInBody{Next: next, SSO: s.Access.CanSSO() && !s.framed(r)}
+	body.SignUp, err = s.enroll.HasSignUp(r.Context())
+	return body, err
 }
 
 func (p *page) signInDoor(status int, body signInBody) error {
@@ -238,7 +251,11 @@ func (s *site) factor(w http.ResponseWriter, r *http.Request) error {
 	case !errors.As(err, &refusal):
 		return err
 	}
-	if !s.Access.Stands(body.Challenge) {
+	var stands bool
+	if body.Factors, stands, err = s.Access.Asked(r.Context(), body.Challenge); err != nil {
+		return err
+	}
+	if !stands {
 		return p.signInDoor(http.StatusUnauthorized, signInBody{Next: body.Next, Error: p.T("factor.too_late")})
 	}
 	return p.factorDoor(p.refusedSignIn(refusal, &body.Error, &body.Retry, p.T("factor.wrong")), body)
