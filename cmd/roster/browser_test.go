@@ -232,13 +232,13 @@ func (b *tab) axeOf(what, rules string) {
 }
 
 // shoot keeps a picture of the page for the README.
-func (b *tab) shoot(path, name string, width int64, theme string) {
+func (b *tab) shoot(path, name string, width, height int64, theme string) {
 	b.t.Helper()
 	if *screenshots == "" {
 		return
 	}
 	var png []byte
-	b.do(chromedp.EmulateViewport(width, 900), emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}))
+	b.do(chromedp.EmulateViewport(width, height), emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}))
 	b.open(path)
 	b.do(chromedp.CaptureScreenshot(&png))
 	if err := os.WriteFile(filepath.Join(*screenshots, name), png, 0o600); err != nil {
@@ -360,8 +360,8 @@ func TestPages(t *testing.T) {
 		b.looks(path, 1600, "light")
 		b.looks(path, 360, "dark")
 	}
-	b.shoot(at+"/users", "users.png", 1280, "light")
-	b.shoot(at+"/users/"+bob+"/revoke", "revoke.png", 1280, "dark")
+	b.shoot(at+"/users", "users.png", 1280, 900, "light")
+	b.shoot(at+"/users/"+bob+"/revoke", "revoke.png", 1280, 900, "dark")
 	for _, path := range []string{"/sign-in", "/forgotten", "/invitations/nothing"} {
 		d.looks(path, 1600, "dark")
 	}

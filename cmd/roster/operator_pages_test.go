@@ -91,14 +91,17 @@ func TestOperatorPages(t *testing.T) {
 	b.do(chromedp.Submit("#reason", chromedp.ByQuery))
 	b.sees("Bob Stone is locked.")
 	bobby.get("/v1/me").Want(401)
+	cara, carly := r.join(ann, account, "cara.diaz@northwind.example", "viewer")
+	carly.do("PATCH", "/v1/me", m{"first_name": "Cara", "last_name": "Diaz"}).Want(200)
+	b.shoot("/operator/users", "operator.png", 1280, 560, "light")
+	users := "/operator/users/"
+	b.open(users + bob)
 	b.click("Unlock")
 	b.sees("1 user is unlocked")
 	b.click("Unlock")
 	b.sees("Bob Stone is unlocked.")
 
 	// SPEC 5.5: whoever is erased has to be named by their address.
-	users := "/operator/users/"
-	cara, _ := r.join(ann, account, "cara.diaz@northwind.example", "viewer")
 	b.open(users + cara + "/erase")
 	b.sees("1 user is erased")
 	b.fill("typed", "cara")
@@ -166,7 +169,6 @@ func TestOperatorPages(t *testing.T) {
 	b.open("/operator/audit?action=user.locked")
 	b.until(`(() => { const rows = [...document.querySelectorAll(".table > table > tbody > tr")].map(tr => tr.innerText);
 		return rows.length > 0 && rows.every(r => r.includes("Locked") && r.includes("Bob Stone")); })()`)
-	b.shoot("/operator/audit", "operator.png", 1280, "light")
 
 	paths := []string{"/operator/audit", "/operator/audit?q=nobody-there", "/operator/mails", "/operator/mails?outcome=bounced", users + bob, users + bob + "/lock", users + bob + "/erase", users + cara, "/operator/users", "/operator/users?q=nobody", at + account, at + account + "/users", at + sub, at + account + "/close", at + account + "/adopt", at + account + "/owner?q=bob", at + account + "/owner?user=" + bob,
 		"/operator/accounts", "/operator/accounts?q=nobody", "/operator", "/operator/projections", "/operator/nowhere"}
