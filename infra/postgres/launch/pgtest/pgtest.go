@@ -70,7 +70,11 @@ func Dir(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
+		err := os.RemoveAll(dir)
+		for since := time.Now(); err != nil && time.Since(since) < patience; err = os.RemoveAll(dir) { // a killed server's children may write still
+			<-time.After(100 * time.Millisecond)
+		}
+		if err != nil {
 			t.Errorf("the test's data directory is not removed: %v", err)
 		}
 	})
