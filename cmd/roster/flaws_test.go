@@ -53,7 +53,7 @@ func TestNamesAreText(t *testing.T) {
 	t.Parallel()
 	r := serve(t, dataDir(t))
 	account, ann := r.setUp()
-	for i, name := range []string{`<script>alert(1)</script>`, `<img src=x onerror=alert(1)>`, `"><b>bold</b>`, `{{.Link}} ${7*7} <%= 7*7 %> #{7*7}`,
+	for i, name := range []string{`<script>alert(1)</script>`, `<img src=x onerror=alert(1)>`, `"><b>bold</b>`, `{{.Link}} ${99*9199} <%= 99*9199 %> #{99*9199}`,
 		`</td></table><a href="https://evil.example">click</a>`, "&lt;i&gt;", "<!-- --><style>*{display:none}</style>", "\u202egnp.exe", "a\u0000b"} {
 		if strings.ContainsAny(name, "\x00\u202e") {
 			ann.do("PATCH", "/v1/me", m{"first_name": name}).Want(422)
@@ -68,10 +68,10 @@ func TestNamesAreText(t *testing.T) {
 		if tag := regexp.MustCompile(`(?i)<(script|img|style|i|b)\b[^>]*>|<a href="https://evil|<!--`).FindString(strings.SplitN(one.HTML, "<body", 2)[1]); tag != "" {
 			t.Errorf("RELIABILITY S55: %q becomes %s", name, tag)
 		}
-		if strings.Contains(one.HTML, "49") && strings.Contains(name, "7*7") {
+		if strings.Contains(one.HTML, "910701") && strings.Contains(name, "99*9199") {
 			t.Errorf("RELIABILITY S55: %q was evaluated", name)
 		}
-		if shown := html.UnescapeString(one.HTML); strings.Contains(name, "7*7") && !strings.Contains(shown, "${7*7}") {
+		if shown := html.UnescapeString(one.HTML); strings.Contains(name, "99*9199") && !strings.Contains(shown, "${99*9199}") {
 			t.Errorf("RELIABILITY S55: %q is not shown: %s", name, shown)
 		}
 	}
