@@ -371,6 +371,29 @@ func (h *hooked) Append(ctx context.Context, writes ...handlers.Write) ([]uint64
 	return positions, err
 }
 
+// What stands in the log is seen by whoever has heard of it in the feed, also before the command that wrote it was told.
+func TestUserSince(t *testing.T) {
+	b := newBench(t)
+	account := b.open()
+	b.join(account, "owner", domain.Owner)
+	ann := b.join(account, "ann", domain.Viewer)
+	log := &hooked{Log: b.log, before: func(handlers.Write) {}}
+	app := b.another(handlers.Config{Log: log})
+	if u, _, err := app.User(t.Context(), ann); err != nil || u.Locked { // it knows the user from here on
+		t.Fatalf("%+v, %v", u, err)
+	}
+	heard := false
+	log.before = func(handlers.Write) {
+		commits := b.commits(events.OfUser(ann))
+		u, err := app.UserSince(t.Context(), ann, commits[len(commits)-1].Pos)
+		heard = err == nil && u.Locked
+	}
+	b.do(app, operator(), domain.LockUser{User: ann, Reason: "lost her laptop"})
+	if !heard {
+		t.Error("a follower sees what was before the fact that it heard of")
+	}
+}
+
 // A command older than 60 s is not appended any more: whoever asked has given up.
 func TestTooOld(t *testing.T) {
 	b := newBench(t)

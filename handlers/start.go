@@ -83,6 +83,20 @@ func (a *App) User(ctx context.Context, id events.UserID) (domain.User, uint64, 
 	return stateOf[domain.User](ctx, a, events.OfUser(id))
 }
 
+// UserSince answers a user's state for whoever has heard of a fact of theirs at a position of the log. It is in the log
+// and may be in the feed before the command that wrote it is told so, and before memory knows it.
+func (a *App) UserSince(ctx context.Context, id events.UserID, position uint64) (domain.User, error) {
+	u, known, err := a.User(ctx, id)
+	if err != nil || known >= position {
+		return u, err
+	}
+	if _, err := a.refresh(ctx, events.OfUser(id)); err != nil {
+		return u, unavailable(err)
+	}
+	u, _, err = a.User(ctx, id)
+	return u, err
+}
+
 // Address answers who holds an address.
 func (a *App) Address(ctx context.Context, id events.AddressID) (domain.Address, uint64, error) {
 	return stateOf[domain.Address](ctx, a, events.OfAddress(id))

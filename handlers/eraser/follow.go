@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"roster/domain"
@@ -52,7 +53,11 @@ func (e *Eraser) heardReplaced(ctx context.Context, attributes map[string]string
 	if err := user.UnmarshalText([]byte(id)); err != nil {
 		return fmt.Errorf("a replaced secret in the feed: %w", err)
 	}
-	u, _, err := e.app.User(ctx, user)
+	position, err := strconv.ParseUint(attributes["position"], 10, 64)
+	if err != nil {
+		return fmt.Errorf("a replaced secret in the feed: %w", err)
+	}
+	u, err := e.app.UserSince(ctx, user, position)
 	if err != nil {
 		return err
 	}
