@@ -158,7 +158,7 @@ func outageSite(ctx context.Context, v *volumes, template *Site, image, name str
 	defer stop()
 	c.load.Begin(working)
 	for n := range rounds - firsts {
-		kind := []string{cutRoll, cutErase, cutKilled, cutLoad, cutRoll, cutStart, cutErase, cutStopped}[n%8]
+		kind := []string{cutLoad, cutErase, cutRoll, cutKilled, cutRoll, cutStart, cutErase, cutStopped}[n%8]
 		if err := c.cut(ctx, kind); err != nil {
 			return o, fmt.Errorf("cut %d (%s) after %s: %w", n+1, kind, count(), err)
 		}
