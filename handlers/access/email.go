@@ -45,7 +45,7 @@ func (a *Access) RequestEmailChange(ctx context.Context, call handlers.Call, ema
 	if err != nil {
 		return r, err
 	}
-	cmd.To, call.Cause = *to, cause(attempt)
+	cmd.To, call.Cause = *to, causedBy(attempt)
 	return a.app.Do(ctx, call, cmd)
 }
 

@@ -36,15 +36,21 @@ func (a *Access) reauthenticate(ctx context.Context, call handlers.Call, passwor
 	if err := a.verifyPassword(ctx, u, password); err != nil {
 		return events.SecretID{}, err
 	}
-	call.Key, call.Request, call.IfMatch, call.Cause = "", nil, nil, causedBy(attempt)
+	call = bare(call)
+	call.Cause = causedBy(attempt)
 	_, err = a.app.Do(ctx, call, domain.ConfirmPassword{User: user, Password: u.Password})
 	return u.Password, err
 }
 
 // attempt reserves one for whoever is signed in: their session has a counter of its own.
 func (a *Access) attempt(ctx context.Context, call handlers.Call, user events.UserID, factor string) (events.CommitID, error) {
+	return a.reserve(ctx, bare(call), domain.ReserveAttempt{Subject: user.Any(), User: user, Factor: factor})
+}
+
+// bare is a call for what goes before the thing that was asked for: the key and the version are that one's.
+func bare(call handlers.Call) handlers.Call {
 	call.Key, call.Request, call.IfMatch = "", nil, nil
-	return a.reserve(ctx, call, domain.ReserveAttempt{Subject: user.Any(), User: user, Factor: factor})
+	return call
 }
 
 // verifyPassword refuses what is not the user's password.

@@ -48,8 +48,7 @@ func (a *Access) verify(ctx context.Context, call handlers.Call, u domain.User, 
 	if len(password) > maxPassword { // nobody's, and nothing to spend work on
 		return events.SecretID{}, events.CommitID{}, wrong
 	}
-	call.Key, call.IfMatch = "", nil
-	attempt, err := a.reserve(ctx, call, domain.ReserveAttempt{Subject: u.ID.Any(), User: u.ID, Factor: "password"})
+	attempt, err := a.attempt(ctx, call, u.ID, domain.MethodPassword)
 	if err != nil {
 		return events.SecretID{}, attempt, err
 	}
@@ -69,9 +68,6 @@ func (a *Access) verify(ctx context.Context, call handlers.Call, u domain.User, 
 	}
 	return u.Password, attempt, nil
 }
-
-// cause names an attempt in the envelope of what it was made for.
-func cause(attempt events.CommitID) string { return attempt.String() + ".0" }
 
 // keep hashes a password and keeps it in the vault.
 func (a *Access) keep(ctx context.Context, user events.UserID, password string) (events.SecretID, error) {
@@ -114,7 +110,7 @@ func (a *Access) ChangePassword(ctx context.Context, call handlers.Call, current
 	if cmd.Password, err = a.keep(ctx, u.ID, password); err != nil {
 		return handlers.Result{}, err
 	}
-	call.Cause = cause(attempt)
+	call.Cause = causedBy(attempt)
 	r, err := a.app.Do(ctx, call, cmd)
 	if err != nil {
 		return r, err
