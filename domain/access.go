@@ -12,25 +12,16 @@ import (
 const maxDepth = 16
 
 // chain is an account and those above it, the root last. It ends below one that is not known.
-func (w *World) chain(account events.AccountID) []Account {
-	list := make([]Account, w.levels(account)) // made once: a check asks for it, and an account is large
-	for i := range list {
-		list[i] = w.Account(account)
-		account = list[i].Parent
-	}
-	return list
-}
-
-// levels is how many accounts are in the chain of one.
-func (w *World) levels(account events.AccountID) (n int) {
-	for n < maxDepth && !account.IsZero() {
-		a := w.Account(account)
+func (w *World) chain(account events.AccountID) []*Account {
+	list := make([]*Account, 0, maxDepth)
+	for len(list) < maxDepth && !account.IsZero() {
+		a := w.account(account)
 		if !a.Opened {
 			break
 		}
-		n, account = n+1, a.Parent
+		list, account = append(list, a), a.Parent
 	}
-	return n
+	return list
 }
 
 // AccessOf is what a user may do in an account at this moment: the direct membership, and those memberships of the
@@ -39,10 +30,10 @@ func (w *World) AccessOf(user events.UserID, account events.AccountID) Access {
 	return w.accessIn(w.chain(account), user)
 }
 
-func (w *World) accessIn(chain []Account, user events.UserID) Access {
+func (w *World) accessIn(chain []*Account, user events.UserID) Access {
 	var access Access
 	for i := range chain {
-		a := &chain[i]
+		a := chain[i]
 		access.closed = access.closed || a.Closed
 		m, ok := a.members.Get(user)
 		if !ok || m.Status != Active || m.Locked {
@@ -53,7 +44,7 @@ func (w *World) accessIn(chain []Account, user events.UserID) Access {
 		kept := access.held[:from]
 		for _, h := range access.held[from:] {
 			h.since = m.Version
-			h.Inherit = extends(h.Grant, *a)
+			h.Inherit = extends(h.Grant, a)
 			if i == 0 || h.Inherit {
 				kept = append(kept, h)
 			}
@@ -64,7 +55,7 @@ func (w *World) accessIn(chain []Account, user events.UserID) Access {
 }
 
 // extends says whether a grant of an account reaches its sub-accounts.
-func extends(g events.Grant, a Account) bool {
+func extends(g events.Grant, a *Account) bool {
 	return g.Inherit || a.Parent.IsZero() && slices.ContainsFunc(g.Roles, a.isProtected)
 }
 
@@ -101,25 +92,25 @@ func (w *World) sees(account events.AccountID) (Account, Access, error) {
 	user := w.is.Actor.User()
 	access := w.mine(chain)
 	if w.is.operator() {
-		return chain[0], Access{all: true, closed: access.closed}, nil
+		return *chain[0], Access{all: true, closed: access.closed}, nil
 	}
 	if access.None() {
 		if m, ok := chain[0].Member(user); ok && m.Status == Suspended {
-			return chain[0], access, errSuspended()
+			return *chain[0], access, errSuspended()
 		}
-		return chain[0], access, refuse(NotFound, "no such account")
+		return *chain[0], access, refuse(NotFound, "no such account")
 	}
 	err := w.enters(chain, user, w.is.Actor.Session, w.is.Through)
 	if refused := new(Error); errors.As(err, &refused) && refused.Code == NotFound { // in this session there is none
 		access = Access{}
 	}
-	return chain[0], access, err
+	return *chain[0], access, err
 }
 
 // enters refuses a session that has shown no second factor where an account, or one above it, wants one, once the grace
 // period is over that began when the person joined (SPEC 1.4, 4.5). A personal key shows none: it enters where its owner
 // has one.
-func (w *World) enters(chain []Account, user events.UserID, session events.SessionID, through events.KeyRefID) error {
+func (w *World) enters(chain []*Account, user events.UserID, session events.SessionID, through events.KeyRefID) error {
 	required, grace := false, int64(0)
 	for i := range chain {
 		if t := chain[i].Policy.TwoFactor; t != nil && t.Required {
@@ -236,7 +227,7 @@ func (w *World) StatusOf(account events.AccountID, i Invitation) Status {
 
 // closed says that the account, or one above it, has been closed.
 func (w *World) closed(account events.AccountID) bool {
-	return slices.ContainsFunc(w.chain(account), func(a Account) bool { return a.Closed })
+	return slices.ContainsFunc(w.chain(account), func(a *Account) bool { return a.Closed })
 }
 
 // alive refuses with the reason for which a link no longer works (SPEC 2.12).

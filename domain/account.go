@@ -291,7 +291,13 @@ func (a Account) changedInvitation(id events.InvitationID, h Happened, change fu
 	return a.withInvitation(i, h)
 }
 
-func (a Account) evolve(h Happened) State {
+// evolve makes the next state beside this one: what has been handed out stays as it is.
+func (a *Account) evolve(h Happened) State {
+	next := a.after(h)
+	return &next
+}
+
+func (a Account) after(h Happened) Account {
 	switch f := h.Event.(type) {
 	case events.AccountOpened:
 		a.Opened, a.Name, a.Parent, a.Profile, a.OpenedAt, a.Version = true, f.Name, f.Parent, f.Profile, h.At, h.Pos

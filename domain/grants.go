@@ -34,12 +34,12 @@ func (g *held) holds(p Permission) bool {
 }
 
 // resolve says what grants mean that stand in the first account of a chain. A role that is not known gives nothing.
-func (w *World) resolve(chain []Account, grants []events.Grant) []held {
+func (w *World) resolve(chain []*Account, grants []events.Grant) []held {
 	list := make([]held, 0, len(grants))
 	return w.resolveInto(list, chain, grants)
 }
 
-func (w *World) resolveInto(list []held, chain []Account, grants []events.Grant) []held {
+func (w *World) resolveInto(list []held, chain []*Account, grants []events.Grant) []held {
 	if len(grants) == 0 {
 		return list
 	}
@@ -189,7 +189,7 @@ func (g *held) patterns() (all []string) {
 
 // lowers says whether new grants of a membership give nothing beyond its old ones at any moment from at on, so that
 // whoever makes the change does not rise by it (SPEC 3.4).
-func (w *World) lowers(chain []Account, m Member, to []events.Grant) bool {
+func (w *World) lowers(chain []*Account, m Member, to []events.Grant) bool {
 	had := w.resolve(chain, m.Grants)
 	for _, g := range w.resolve(chain, to) {
 		var by []held
@@ -269,7 +269,7 @@ func location(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i)
 // checkGrants validates grants that are to stand in the first account of a chain, and puts them into the one order in
 // which they are written: roles that are known there, each once; at least one role or permission; permissions of the
 // catalog that the profile lets extra permissions have; an end that lies ahead.
-func (w *World) checkGrants(chain []Account, grants []events.Grant) ([]events.Grant, error) {
+func (w *World) checkGrants(chain []*Account, grants []events.Grant) ([]events.Grant, error) {
 	profile := w.profileOf(chain)
 	roles := profile.roles(chain)
 	names := make([]string, len(roles))

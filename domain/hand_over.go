@@ -130,6 +130,6 @@ func (u User) withSession(h Happened, f events.SessionStarted) User {
 }
 
 // goodFor says that a session may be used in the account whose chain this is.
-func (s Session) goodFor(chain []Account) bool {
-	return s.Account.IsZero() || slices.ContainsFunc(chain, func(a Account) bool { return a.ID == s.Account })
+func (s Session) goodFor(chain []*Account) bool {
+	return s.Account.IsZero() || slices.ContainsFunc(chain, func(a *Account) bool { return a.ID == s.Account })
 }

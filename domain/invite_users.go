@@ -65,7 +65,7 @@ func (c InviteUsers) Decide(w *World, is Issued) error {
 		if err != nil {
 			return err
 		}
-		if chain[0].Parent.IsZero() && !chain[0].protects(lasting(grants)) && !w.hasOwner(chain[0]) {
+		if chain[0].Parent.IsZero() && !chain[0].protects(lasting(grants)) && !w.hasOwner(*chain[0]) {
 			return invalid("body.roles", "an account without an owner invites an owner first")
 		}
 		lists[i].Grants, rules[i] = grants, w.rulesOf(chain)

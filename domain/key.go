@@ -76,7 +76,7 @@ func (a Account) withKey(id events.KeyRefID, h Happened, change func(*Key)) Acco
 }
 
 // keyIn finds a key in an account or in those above it, and how far above.
-func (w *World) keyIn(chain []Account, id events.KeyRefID) (k Key, up int, ok bool) {
+func (w *World) keyIn(chain []*Account, id events.KeyRefID) (k Key, up int, ok bool) {
 	for i := range chain {
 		if k, ok = chain[i].keys.Get(id); ok && chain[i].KeyStatus(k, w.is.At) == Active {
 			return k, i, true
@@ -86,12 +86,12 @@ func (w *World) keyIn(chain []Account, id events.KeyRefID) (k Key, up int, ok bo
 }
 
 // accessOf is what an actor may do: a user's by memberships, a key's by its own grants, cut down to its scopes.
-func (w *World) accessOf(chain []Account, actor events.Actor) Access {
+func (w *World) accessOf(chain []*Account, actor events.Actor) Access {
 	id := actor.Key()
 	if id.IsZero() {
 		return w.accessIn(chain, actor.User())
 	}
-	access := Access{closed: slices.ContainsFunc(chain, func(a Account) bool { return a.Closed })}
+	access := Access{closed: slices.ContainsFunc(chain, func(a *Account) bool { return a.Closed })}
 	k, up, ok := w.keyIn(chain, id)
 	if !ok || !k.Owner.IsZero() {
 		return access
@@ -106,11 +106,11 @@ func (w *World) accessOf(chain []Account, actor events.Actor) Access {
 }
 
 // mine is the access of whoever asks.
-func (w *World) mine(chain []Account) Access { return w.by(chain, w.is.Actor, w.is.Through) }
+func (w *World) mine(chain []*Account) Access { return w.by(chain, w.is.Actor, w.is.Through) }
 
 // by is the access of an actor, and of one who acts by a key: it ends where the key's does, at its account and its
 // scopes.
-func (w *World) by(chain []Account, who events.Actor, through events.KeyRefID) Access {
+func (w *World) by(chain []*Account, who events.Actor, through events.KeyRefID) Access {
 	access := w.accessOf(chain, who)
 	if through.IsZero() {
 		return access

@@ -47,7 +47,7 @@ func DefaultRules() Rules {
 // sessions counts only as far as it is tighter.
 func (w *World) Policy(account events.AccountID) Rules { return w.rulesOf(w.chain(account)) }
 
-func (w *World) rulesOf(chain []Account) Rules {
+func (w *World) rulesOf(chain []*Account) Rules {
 	r, profile := DefaultRules(), w.profileOf(chain)
 	r.InvitationValidFor, r.ChangeEmail = profile.validity(), !profile.ViewOnlyEmail
 	if profile.DefaultRole != "" {
@@ -271,7 +271,7 @@ func spelled(d time.Duration) string {
 }
 
 // checkPolicy finds what no account may say.
-func (w *World) checkPolicy(chain []Account, p events.Policy, wrong func(location, format string, args ...any)) {
+func (w *World) checkPolicy(chain []*Account, p events.Policy, wrong func(location, format string, args ...any)) {
 	within := func(location string, is *int64, least, most time.Duration) {
 		if is != nil && (*is < int64(least/time.Second) || *is > int64(most/time.Second)) {
 			wrong(location, "from %s to %s", spelled(least), spelled(most))

@@ -114,7 +114,7 @@ var standardProfile = events.ProfileRef{Name: "standard", Version: 1}
 var standard = newProfile(standardDefinition(), standardProfile)
 
 // profileOf is the profile that applies to the first account of a chain.
-func (w *World) profileOf(chain []Account) *Profile {
+func (w *World) profileOf(chain []*Account) *Profile {
 	if len(chain) == 0 || chain[0].Profile == standardProfile {
 		return standard
 	}

@@ -48,7 +48,7 @@ func (r *Role) Built() bool { return r.Account.IsZero() }
 
 // role finds what a name means for grants that stand in the first account of a chain: a role of the portal profile, or
 // one defined there or above; nil where there is none.
-func (p *Profile) role(chain []Account, name string) *Role {
+func (p *Profile) role(chain []*Account, name string) *Role {
 	for _, r := range p.Roles {
 		if r.Name == name {
 			return r
@@ -65,7 +65,7 @@ func (p *Profile) role(chain []Account, name string) *Role {
 }
 
 // roles are those that an account knows, in the order in which they are shown: the profile's, then those defined.
-func (p *Profile) roles(chain []Account) []*Role {
+func (p *Profile) roles(chain []*Account) []*Role {
 	all := slices.Clone(p.Roles)
 	for i := range chain {
 		all = append(all, chain[i].defined...)

@@ -260,8 +260,8 @@ func TestEvolveNeverPanics(t *testing.T) {
 		for range rapid.IntRange(0, 80).Draw(t, "facts") {
 			s.append(b, by("a"), now, rapid.SampledFrom(all).Draw(t, "fact"))
 		}
-		if a, ok := s.state(b).(Account); ok && a.Owners(now) != recount(a, now) {
-			t.Fatalf("%d owners, a recount finds %d", a.Owners(now), recount(a, now))
+		if a, ok := s.state(b).(*Account); ok && a.Owners(now) != recount(*a, now) {
+			t.Fatalf("%d owners, a recount finds %d", a.Owners(now), recount(*a, now))
 		}
 	})
 }
@@ -277,7 +277,7 @@ func BenchmarkChangeRole(b *testing.B) {
 			}
 			issued := as(by("owner"))
 			issued.ID = fresh
-			state := s.account(root)
+			state := s.state(events.OfAccount(root))
 			cmd := ChangeRole{Account: root, User: user("viewer"), Grants: roles(Manager)}
 			b.ReportAllocs()
 			for b.Loop() {

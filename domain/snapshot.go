@@ -55,7 +55,7 @@ func (f Folded) Changes(since Folded, yield func(Change)) {
 func (f Folded) Entries() int {
 	n := f.Keys.Len()
 	switch s := f.State.(type) {
-	case Account:
+	case *Account:
 		n += s.members.Len() + s.invitations.Len() + s.byAddress.Len() + s.contacts.Len() + s.keys.Len()
 	case User:
 		n += s.accounts.Len() + s.sessions.Len()
@@ -112,8 +112,9 @@ type coded interface {
 
 func codedOf(s State) coded {
 	switch s := s.(type) {
-	case Account:
-		return &s
+	case *Account:
+		a := *s // a restored one is written to
+		return &a
 	case User:
 		return &s
 	case Address:
@@ -221,7 +222,7 @@ func (a *Account) value() State {
 			a.open = a.open.With(by, open.With(id, struct{}{}))
 		}
 	}
-	return *a
+	return a
 }
 
 func (l *later) code(c *coder) {

@@ -181,7 +181,7 @@ func TestSnapshotHoldsEveryField(t *testing.T) {
 		fill(t, state, &n)
 		f := Folded{State: state.Interface().(State)}
 		f.Keys = f.Keys.With(commit(1), Keyed{Pos: 7, At: 8}, 0)
-		if a, ok := f.State.(Account); ok {
+		if a, ok := f.State.(*Account); ok {
 			a.open = pmap[events.AnyID, pmap[events.InvitationID, struct{}]]{} // found among the invitations again, of which none is pending here
 			f.State = a
 		}
@@ -283,7 +283,7 @@ func TestSnapshotFormatIsPinned(t *testing.T) {
 // Reading ends with a state or an error, whatever the bytes are.
 func FuzzRestore(f *testing.F) {
 	full := given(acme()...)
-	f.Add(byte(0), byte(1), Folded{State: full.account(root)}.Head(), []byte{1, 2, 3})
+	f.Add(byte(0), byte(1), Folded{State: full.state(events.OfAccount(root))}.Head(), []byte{1, 2, 3})
 	f.Fuzz(func(_ *testing.T, boundary, number byte, head, value []byte) {
 		all := everyBoundary()
 		r := Restore(all[int(boundary)%len(all)])
@@ -302,11 +302,11 @@ func BenchmarkSnapshot(b *testing.B) {
 		p := member(fmt.Sprint("member", i), is(Viewer))
 		s.append(p.b, p.by, p.at, p.e)
 	}
-	before := Folded{State: s.account(root)}
+	before := Folded{State: s.state(events.OfAccount(root))}
 	for i := range 64 {
 		s.append(events.OfAccount(root), operator, now, events.MembershipRoleChanged{User: user(fmt.Sprint("member", i*99)), To: roles(Manager)})
 	}
-	after := Folded{State: s.account(root)}
+	after := Folded{State: s.state(events.OfAccount(root))}
 	var k kept
 	k.save(b, Folded{}, after)
 	b.Run("changes", func(b *testing.B) {

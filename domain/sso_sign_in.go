@@ -105,7 +105,7 @@ func (w *World) reaches(u User, account events.AccountID) bool {
 		if !ok || m.Locked || m.Status != Active && m.Status != Pending {
 			return false
 		}
-		return slices.ContainsFunc(w.chain(id), func(above Account) bool { return above.ID == account })
+		return slices.ContainsFunc(w.chain(id), func(above *Account) bool { return above.ID == account })
 	})
 }
 

@@ -83,7 +83,7 @@ func (w *World) Why(account events.AccountID, user events.UserID, p Permission) 
 	return w.why(w.chain(account), account, who, events.KeyRefID{}, p)
 }
 
-func (w *World) why(chain []Account, account events.AccountID, who events.Actor, through events.KeyRefID, p Permission) Why {
+func (w *World) why(chain []*Account, account events.AccountID, who events.Actor, through events.KeyRefID, p Permission) Why {
 	why := Why{Access: w.by(chain, who, through)}
 	for i := range why.Access.held {
 		h := &why.Access.held[i]
@@ -115,7 +115,7 @@ func (w *World) why(chain []Account, account events.AccountID, who events.Actor,
 }
 
 // missingMembership says why no membership of the user's applies.
-func missingMembership(chain []Account, user events.UserID) string {
+func missingMembership(chain []*Account, user events.UserID) string {
 	for i := range chain {
 		m, ok := chain[i].Member(user)
 		if !ok || !m.is() || i > 0 && m.Status != Active {

@@ -75,7 +75,11 @@ func (a *App) Ask(ctx context.Context, call Call, cmd domain.Command) error {
 
 // Account, User, Address and Portal answer states as the log has them now, with the position of their last commit.
 func (a *App) Account(ctx context.Context, id events.AccountID) (domain.Account, uint64, error) {
-	return stateOf[domain.Account](ctx, a, events.OfAccount(id))
+	s, position, err := stateOf[*domain.Account](ctx, a, events.OfAccount(id))
+	if err != nil {
+		return domain.Account{}, 0, err
+	}
+	return *s, position, nil
 }
 
 // User answers a user's state.
