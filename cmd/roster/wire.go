@@ -358,7 +358,6 @@ func (p *program) handlers() (site, health http.Handler, err error) {
 	}
 	health = api.Ops(config)
 	mux := http.NewServeMux()
-	mux.Handle("/", v1)
 	logo, err := p.options.logo()
 	if err != nil {
 		return nil, nil, err

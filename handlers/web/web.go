@@ -122,7 +122,25 @@ func Mount(mux *http.ServeMux, c Config) error {
 			mux.Handle(pattern, s.route(verbs))
 		}
 	}
+	if s.API != nil {
+		mux.Handle("/", s.elsewhere())
+	}
 	return nil
+}
+
+// elsewhere hands what is no page's path to the API. A browser that asks for one which the API has not either is shown a
+// page that says so.
+func (s *site) elsewhere() http.Handler {
+	noPage := s.route(nil)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+		read := r.Method == http.MethodGet || r.Method == http.MethodHead
+		if read && strings.Contains(r.Header.Get("Accept"), "text/html") && !slices.Contains([]string{"v1", "openapi.json", "docs", "problems"}, first) {
+			noPage.ServeHTTP(w, r)
+			return
+		}
+		s.API.ServeHTTP(w, r)
+	})
 }
 
 // groups are the paths of all pages; those of a group stand beside what shows them.

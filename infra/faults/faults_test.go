@@ -3,6 +3,8 @@ package faults_test
 import (
 	"errors"
 	"os"
+	"runtime"
+	"sync"
 	"testing"
 
 	"roster/infra/faults"
@@ -19,18 +21,30 @@ func TestFaults(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	for _, f := range faults.All() {
-		t.Run(f.Name, func(t *testing.T) {
-			t.Parallel() // much of it is waiting
-			outcome, err := f.Run(t.Context(), lab, f.Short)
-			t.Log(outcome)
-			if errors.Is(err, faults.ErrNoVolumes) && os.Getenv("CI") == "" {
-				t.Log("not tried:", err)
-				return
-			}
-			if err != nil {
-				t.Error(err)
+	next := make(chan faults.Fault)
+	var running sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) { // much of a fault is waiting
+		running.Go(func() {
+			for f := range next {
+				t.Run(f.Name, func(t *testing.T) { runShort(t, lab, f) })
 			}
 		})
+	}
+	for _, f := range faults.All() {
+		next <- f
+	}
+	close(next)
+	running.Wait()
+}
+
+func runShort(t *testing.T, lab *faults.Lab, f faults.Fault) {
+	outcome, err := f.Run(t.Context(), lab, f.Short)
+	t.Log(outcome)
+	if errors.Is(err, faults.ErrNoVolumes) && os.Getenv("CI") == "" {
+		t.Log("not tried:", err)
+		return
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }

@@ -124,6 +124,14 @@ func (h *History) readFeed(ctx context.Context, conn *natsgo.Conn) error {
 	return nil
 }
 
+// Published is the position of the newest fact in the feed.
+func (h *History) Published() uint64 {
+	if len(h.Feed) == 0 {
+		return 0
+	}
+	return h.Feed[len(h.Feed)-1].Position
+}
+
 // Last is the log's last position.
 func (h *History) Last() uint64 { return uint64(len(h.Records)) }
 

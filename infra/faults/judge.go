@@ -18,6 +18,7 @@ import (
 
 const (
 	currentWithin   = time.Minute
+	feedPauses      = 6 * time.Second
 	mailsShort      = 14 * time.Second // what the feed had handed to a mailer that was killed comes again after ten seconds
 	mailsLong       = 3 * time.Minute  // what that one was about to send is taken up after half a minute
 	enoughKinds     = 6                // of facts in an audit trail that is worth comparing
@@ -36,7 +37,7 @@ func (s *Site) Judge(ctx context.Context, p *Program, steps []*Step) (Outcome, e
 	if err := p.Stop(ctx); err != nil {
 		return v.Outcome, err
 	}
-	h, err := s.Read(ctx)
+	h, err := s.readPublished(ctx, seen.users.position)
 	if err != nil {
 		return v.Outcome, fmt.Errorf("the log afterwards: %w", err)
 	}
@@ -49,6 +50,24 @@ func (s *Site) Judge(ctx context.Context, p *Program, steps []*Step) (Outcome, e
 	})
 	s.lab.Say("judged %d commits: %s", h.Last(), v.Outcome)
 	return v.Outcome, errors.Join(v.Err(), err)
+}
+
+// readPublished reads the log and the feed of a site whose program does not run. Where the feed lacks something up to the
+// position, a program gets as long as a publisher may pause: it needs PostgreSQL to know that it is alone, and asks again
+// only after a while where that was away.
+func (s *Site) readPublished(ctx context.Context, position uint64) (*History, error) {
+	h, err := s.Read(ctx)
+	if err != nil || h.Published() >= position {
+		return h, err
+	}
+	p, err := s.Start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(Wait(ctx, feedPauses), p.Stop(ctx)); err != nil {
+		return nil, err
+	}
+	return s.Read(ctx)
 }
 
 // seen is what a program answers about the account, once all is quiet.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"roster/events"
@@ -28,6 +29,8 @@ type Load struct {
 	working sync.WaitGroup
 	stop    context.CancelFunc
 	adjust  func(*Step) // changes what a caller is about to ask; nil: nothing
+
+	acknowledged atomic.Int64 // so far
 
 	mu      sync.Mutex
 	at      *place
@@ -193,6 +196,9 @@ func (w *worker) send(ctx context.Context, at *place, s *Step) string {
 	one, err := s.Send(ctx, Client{URL: at.urls[w.n%len(at.urls)], HTTP: w.client})
 	if err != nil {
 		w.trouble(err)
+	}
+	if one.Outcome == OK {
+		w.acknowledged.Add(1)
 	}
 	return one.Outcome
 }

@@ -229,6 +229,11 @@ func (c *outage) control(ctx context.Context, program string) (lost bool, err er
 		return false, err
 	}
 	c.open(p)
+	busy, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := Until(busy, func() bool { return load.acknowledged.Load() >= outageCallers }); err != nil {
+		return false, fmt.Errorf("control: %d acknowledged: %w: %s", load.acknowledged.Load(), err, p.Stderr())
+	}
 	if err := Wait(ctx, 300*time.Millisecond+time.Duration(c.chance.IntN(500))*time.Millisecond); err != nil {
 		return false, err
 	}

@@ -17,7 +17,7 @@ import (
 
 const (
 	blockSize  = 8 << 20               // at which the server begins the next block of a stream
-	almost     = blockSize - 256<<10   // a few hundred commands later it is full
+	almost     = blockSize - 3<<19     // the cuts that come before the one of a roll-over leave some of it
 	looksAfter = 50 * time.Microsecond // for what is over in a few milliseconds
 	rollWithin = 5 * time.Minute
 )
