@@ -101,8 +101,8 @@ func TestFactorsDryAndOnce(t *testing.T) {
 	if strings.Contains(string(shown.body), made.text("secret")) {
 		t.Errorf("SPEC 7.1: %s", shown.body)
 	}
-	id := made.text("id")
-	_, again := once("POST", factors+"/"+id+"/verify", object{"code": w.code(made.text("secret"), 0)}, 200, "")
+	id, code := made.text("id"), w.code(made.text("secret"), 0)
+	_, again := once("POST", factors+"/"+id+"/verify", object{"code": code}, 200, "")
 	if again.at("verified") != true || again.text("id") != id {
 		t.Errorf("SPEC 7.1: %s", again.body)
 	}
@@ -125,7 +125,7 @@ func TestFactorsDryAndOnce(t *testing.T) {
 		t.Errorf("SPEC 7.1: %s", again.body)
 	}
 	once("DELETE", factors+"/"+id, with(object{}), 200, "")
-	w.do("POST", factors+"/"+id+"/verify", ann.token, object{"code": w.code(made.text("secret"), 0)}, "Idempotency-Key", "key-c").refused(404, "not_found")
+	w.do("POST", factors+"/"+id+"/verify", ann.token, object{"code": code}, "Idempotency-Key", "key-c").refused(404, "not_found")
 }
 
 // SPEC 3.11: a dry run is refused as the command is.

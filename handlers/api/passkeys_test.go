@@ -11,6 +11,7 @@ import (
 	virtual "github.com/descope/virtualwebauthn"
 
 	"roster/infra/passkey"
+	"roster/infra/passkey/passkeytest"
 )
 
 // key is an authenticator with one passkey.
@@ -22,7 +23,7 @@ type key struct {
 }
 
 func newKey(t *testing.T) *key {
-	return &key{t, virtual.RelyingParty{ID: "portal.example", Name: "Acme", Origin: "http://portal.example"}, virtual.NewAuthenticator(), virtual.NewCredential(virtual.KeyTypeEC2)}
+	return &key{t, virtual.RelyingParty{ID: "portal.example", Name: "Acme", Origin: "http://portal.example"}, virtual.NewAuthenticator(), passkeytest.NewCredential()}
 }
 
 func object1(t *testing.T, text string) (o object) {

@@ -13,6 +13,7 @@ import (
 	"roster/handlers"
 	"roster/handlers/enroll"
 	"roster/infra/passkey"
+	"roster/infra/passkey/passkeytest"
 )
 
 // openAnother makes a second root account with an owner, who has a provider of their own at which anybody is whoever they
@@ -215,7 +216,7 @@ func TestSSORequiredOfAPasskey(t *testing.T) {
 	}
 	w.access.UsePasskeys(verifier)
 	ctx, rp := t.Context(), virtual.RelyingParty{ID: "localhost", Name: "Acme", Origin: publicURL}
-	device, credential := virtual.NewAuthenticator(), virtual.NewCredential(virtual.KeyTypeEC2)
+	device, credential := virtual.NewAuthenticator(), passkeytest.NewCredential()
 
 	in, err := w.access.SignIn(ctx, handlers.Call{}, "olga@acme.example", goodPassword)
 	if err != nil {

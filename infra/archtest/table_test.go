@@ -71,6 +71,7 @@ func table() []row {
 		{pkg: "infra/seen", own: []string{"events", "handlers/access"}, third: []string{pgx}},
 		{pkg: "infra/sms"},
 		{pkg: "infra/passkey", own: []string{"events", "handlers/access"}, third: []string{webauthn}},
+		{pkg: "infra/passkey/passkeytest", any: true}, // for tests: keys such as an authenticator makes
 		{pkg: "infra/oidc", own: []string{"events", "handlers/access"}, third: []string{oidc, oauth2}},
 		{pkg: "infra/geoip", third: []string{maxminddb}},
 		{pkg: "infra/lease", third: []string{pgx}},
