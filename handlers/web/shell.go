@@ -45,6 +45,7 @@ type page struct {
 	Account  account // zero outside an account
 	Accounts []account
 	Profile  *domain.Profile // of the account
+	Defined  []*domain.Role  // roles that the account has of its own or from above
 	Flash    flash
 	Now      time.Time
 	Theme    string // "light", "dark", or "" for as the system has it
@@ -223,13 +224,22 @@ func (s *site) inAccount(show func(p *page) error) func(http.ResponseWriter, *ht
 	})
 }
 
-// adopted asks for the portal profile of the page's account.
+// adopted asks for the portal profile of the page's account, and for the roles that it knows beside the profile's.
 func (p *page) adopted() error {
 	id, err := events.ParseID[struct{ account byte }](p.Account.ID)
 	if err != nil {
 		return errNoPage
 	}
-	return p.site.App.Ask(p.r.Context(), p.site.by(p.r, p.Who), domain.AskProfile(events.AccountID(id), &p.Profile))
+	if err := p.site.App.Ask(p.r.Context(), p.site.by(p.r, p.Who), domain.AskProfile(events.AccountID(id), &p.Profile)); err != nil {
+		return err
+	}
+	roles, _, _, err := p.site.App.Roles(p.r.Context(), events.AccountID(id))
+	for _, r := range roles {
+		if !r.Account.IsZero() {
+			p.Defined = append(p.Defined, r)
+		}
+	}
+	return err
 }
 
 // guarded shows a page, and where that is refused a page that says why, with the navigation around it.

@@ -53,6 +53,11 @@ func (p *page) RoleLabel(role string) string {
 			return p.ours(r.Label, func(d domain.Definition) string { return labelOf(d, role) })
 		}
 	}
+	for _, r := range p.Defined {
+		if r.Name == role {
+			return text(r.Label)
+		}
+	}
 	return roleLabel(role)
 }
 

@@ -49,3 +49,19 @@ func TestElsewhere(t *testing.T) {
 		_ = answer.Body.Close()
 	}
 }
+
+// SPEC 3.1, 3.2: a role that an account has defined, or one above it, is called on the pages as it is labelled.
+func TestOwnRoleIsCalled(t *testing.T) {
+	w := newWorld(t)
+	account, owner := w.open("Acme")
+	w.do("PUT", "/v1/accounts/"+account+"/roles/night-shift", owner.token, object{"label": "Night & day shift", "permissions": []string{"users:read"}}).is(200)
+	below := w.do("POST", "/v1/accounts", owner.token, object{"name": "Branch", "parent": account}).is(201).text("id")
+	ann, bea := w.member(account, owner, "night-shift"), w.member(below, owner, "night-shift")
+	b := w.pages()(owner)
+	for _, path := range []string{account + "/users", account + "/users/" + ann.id, below + "/users", below + "/users/" + bea.id} {
+		page := b.open("/accounts/"+path, "Night &amp; day shift")
+		if shown := strings.ReplaceAll(page, `value="night-shift"`, ""); strings.Contains(strings.ToLower(shown), ">night-shift<") {
+			t.Errorf("%s shows the role by its id: %s", path, page)
+		}
+	}
+}
