@@ -111,7 +111,8 @@ func TestForgottenPassword(t *testing.T) {
 	})
 }
 
-// SPEC 4.3: common passwords are refused, and those with the person's own name or address in them.
+// SPEC 4.3: common passwords are refused, those with the person's own name or address in them, and those made of what the
+// account or the portal is called (S06).
 func TestCommonAndPersonalPasswords(t *testing.T) {
 	for _, c := range []struct {
 		password string
@@ -127,9 +128,15 @@ func TestCommonAndPersonalPasswords(t *testing.T) {
 		{"Amazing-4711", false, []string{RulePersonal}}, // the address up to its @
 		{"4711-Example.com", false, nil},                // which many share
 		{"Lee-Tr0ub4dor", false, nil},                   // too short to mean anything
+		{"Northwind-4711", false, []string{RuleAround}}, // a word of an account's name
+		{"a1! north.WIND? b", false, []string{RuleAround}},
+		{"Gmbh-Tr0ub4dor", false, nil},                    // which is everybody's
+		{"my Acme p4ssage", false, []string{RuleAround}},  // the whole of a short one
+		{"Admin Zone 4711!", false, []string{RuleAround}}, // the portal's
 		{"hopper", true, []string{RuleLength, RuleUpper, RuleDigit, RuleSpecial, RuleCommon, RulePersonal}},
 	} {
-		err := Chosen{c.password, c.common, events.PersonName{First: "Grace Lee", Last: "Hopper"}, "amazing.grace@example.com"}.Check("body.new", DefaultRules().Password)
+		chosen := Chosen{c.password, c.common, events.PersonName{First: "Grace Lee", Last: "Hopper"}, "amazing.grace@example.com", []string{"Northwind GmbH", "ACME", "Adminzone", ""}}
+		err := chosen.Check("body.new", DefaultRules().Password)
 		var fails []string
 		if refusal, ok := err.(*Error); ok {
 			for _, f := range refusal.Fields {

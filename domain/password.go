@@ -20,11 +20,13 @@ const (
 	RuleTooLong  = "too_long"
 	RuleCommon   = "common"
 	RulePersonal = "personal"
+	RuleAround   = "account_name"
 )
 
 const (
 	minPassword = 10
 	maxPassword = 1024 // characters: far beyond what anybody types, and cheap to hash
+	minAround   = 6    // letters and digits of a word in a company's name: shorter ones are everybody's
 	minPersonal = 4    // letters and digits of a name or an address that a password must not contain: shorter ones stand in many words
 )
 
@@ -34,6 +36,7 @@ type Chosen struct {
 	Common   bool // it is on the list of common ones, or guessed at once
 	Name     events.PersonName
 	Email    string
+	Around   []string // what the portal and the accounts are called
 }
 
 // Check lists every rule that the password fails, all at once; location says where it stands in the request.
@@ -65,6 +68,7 @@ func (c Chosen) Check(location string, rule events.PasswordRule) error {
 		{special || !rule.Special, RuleSpecial, "a special character"},
 		{!c.Common, RuleCommon, "nothing that many others use, or that is guessed at once"},
 		{!c.personal(), RulePersonal, "nothing of your own name or e-mail address"},
+		{!c.around(), RuleAround, "nothing of the name of the account or of the portal"},
 	} {
 		if !rule.ok {
 			fields = append(fields, Field{location, rule.name + ": " + rule.message})
@@ -83,13 +87,34 @@ func (c Chosen) Check(location string, rule events.PasswordRule) error {
 func (c Chosen) personal() bool {
 	local, _, _ := strings.Cut(c.Email, "@")
 	own := []string{squeezed(local), squeezed(c.Name.First + c.Name.Last), squeezed(c.Name.Last + c.Name.First)}
-	for _, word := range strings.FieldsFunc(c.Name.First+" "+c.Name.Last+" "+local, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
-		own = append(own, squeezed(word))
+	return c.contains(append(own, wordsOf(c.Name.First+" "+c.Name.Last+" "+local)...), minPersonal)
+}
+
+// around says that the password contains the name of the portal or of an account, or a longer word of it (OWASP ASVS
+// 5.0, 6.2.11).
+func (c Chosen) around() bool {
+	var names, words []string
+	for _, name := range c.Around {
+		names, words = append(names, squeezed(name)), append(words, wordsOf(name)...)
 	}
+	return c.contains(names, minPersonal) || c.contains(words, minAround)
+}
+
+// contains says whether one of these texts, of so many letters and digits or more, is in the password.
+func (c Chosen) contains(texts []string, least int) bool {
 	password := squeezed(c.Password)
-	return slices.ContainsFunc(own, func(s string) bool {
-		return utf8.RuneCountInString(s) >= minPersonal && strings.Contains(password, s)
+	return slices.ContainsFunc(texts, func(s string) bool {
+		return utf8.RuneCountInString(s) >= least && strings.Contains(password, s)
 	})
+}
+
+// wordsOf are the words of a text, squeezed.
+func wordsOf(text string) []string {
+	words := strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	for i := range words {
+		words[i] = squeezed(words[i])
+	}
+	return words
 }
 
 // squeezed is the letters and digits of a text, in lower case.

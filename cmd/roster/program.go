@@ -265,6 +265,7 @@ func (p *program) startCommands(ctx context.Context) error {
 		return err
 	}
 	p.access = access.New(p.app, p.sealer, hasher, token.Tokens{AddressHMAC: p.keys.AddressHMAC})
+	p.access.UsePortalName(p.options.PortalName)
 	p.access.UsePortals(p.options.PortalOrigin)
 	if len(p.options.EmbedOrigin) > 0 {
 		p.access.UseFrames()

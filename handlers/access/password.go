@@ -15,11 +15,18 @@ import (
 const maxPassword = 4096
 
 // CheckPassword lists every rule that a new password fails, all at once; location says where it stands in the request.
-func (a *Access) CheckPassword(location, password string, name events.PersonName, email string, rule events.PasswordRule) error {
-	c := domain.Chosen{Password: password, Name: name, Email: email}
-	c.Common = a.passwords.Common(password)
+// What is known of whoever chooses it is in c.
+func (a *Access) CheckPassword(location string, c domain.Chosen, rule events.PasswordRule) error {
+	c.Common = a.passwords.Common(c.Password)
+	c.Around = append(c.Around, a.portal)
 	return c.Check(location, rule)
 }
+
+// UsePortalName says what the portal is called: no password may be made of that.
+func (a *Access) UsePortalName(name string) { a.portal = name }
+
+// maxAround bounds the accounts whose names are looked for in a password.
+const maxAround = 20
 
 // checkChosen is CheckPassword for a user, whose rules they are, and the comparison with what was typed once more.
 func (a *Access) checkChosen(ctx context.Context, u domain.User, field, password string, confirm *string, rules domain.Rules) error {
@@ -27,7 +34,16 @@ func (a *Access) checkChosen(ctx context.Context, u domain.User, field, password
 	if err != nil {
 		return err
 	}
-	wrong := a.CheckPassword("body."+field, password, profile.PersonName, email, rules.Password)
+	chosen := domain.Chosen{Password: password, Name: profile.PersonName, Email: email}
+	accounts := u.Accounts()
+	for _, id := range accounts[:min(len(accounts), maxAround)] {
+		account, _, err := a.app.Account(ctx, id)
+		if err != nil {
+			return err
+		}
+		chosen.Around = append(chosen.Around, account.Name)
+	}
+	wrong := a.CheckPassword("body."+field, chosen, rules.Password)
 	if confirm == nil || *confirm == password {
 		return wrong
 	}

@@ -130,7 +130,7 @@ func TestUsersAcross(t *testing.T) {
 	one, ann := w.open("One")
 	sub := w.sub(one, "Sub", ann.token)
 	two, bea := w.open("Two")
-	_, cid := w.open("Three")
+	_, cid := w.open("Third")
 	eve := w.grant(two, bea, "admin", false)
 	w.do("POST", "/v1/accounts/"+two+"/invitations", bea.token, object{"emails": "new@example.com", "roles": []string{"viewer"}}).is(200)
 	w.do("POST", "/v1/accounts/"+sub+"/users", w.operator, object{"user": eve.id, "roles": []string{"viewer"}}).is(200)

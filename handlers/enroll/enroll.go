@@ -155,9 +155,11 @@ type Newcomer struct {
 	Confirm     *string // the password once more, where it was asked for twice
 }
 
-// checkPassword lists all that is wrong with the password; prefix says where it stands in the request.
-func (e *Enroll) checkPassword(prefix string, n Newcomer, email string, rule events.PasswordRule) error {
-	wrong := e.Access.CheckPassword(prefix+"password", n.Password, events.PersonName{First: n.First, Last: n.Last}, email, rule)
+// checkPassword lists all that is wrong with the password; prefix says where it stands in the request, accounts what those
+// are called that are joined or opened with it.
+func (e *Enroll) checkPassword(prefix string, n Newcomer, email string, rule events.PasswordRule, accounts ...string) error {
+	chosen := domain.Chosen{Password: n.Password, Name: events.PersonName{First: n.First, Last: n.Last}, Email: email, Around: accounts}
+	wrong := e.Access.CheckPassword(prefix+"password", chosen, rule)
 	if n.Confirm == nil || *n.Confirm == n.Password {
 		return wrong
 	}
@@ -215,11 +217,15 @@ func (e *Enroll) PlanAccept(ctx context.Context, call handlers.Call, l Link, n N
 	if wrong != nil && !isInvalid(wrong) {
 		return call, cmd, wrong
 	}
-	rules, email, err := e.rules(ctx, l)
+	looked, email, err := e.rules(ctx, l)
 	if err != nil {
 		return call, cmd, err
 	}
-	if err := together(wrong, e.checkPassword("body.", n, email, rules)); err != nil {
+	var names []string
+	for _, a := range looked.Accounts {
+		names = append(names, a.Name)
+	}
+	if err := together(wrong, e.checkPassword("body.", n, email, looked.Password, names...)); err != nil {
 		return call, trial, err
 	}
 	trial.To, err = e.addressee(ctx, l)
@@ -228,14 +234,14 @@ func (e *Enroll) PlanAccept(ctx context.Context, call handlers.Call, l Link, n N
 
 // rules are those of the accounts that the invitation is for, the strictest of each (SPEC 1.4), with the invitee's
 // address, which a password must not contain.
-func (e *Enroll) rules(ctx context.Context, l Link) (events.PasswordRule, string, error) {
+func (e *Enroll) rules(ctx context.Context, l Link) (domain.LookedAt, string, error) {
 	var looked domain.LookedAt
 	err := e.App.Ask(ctx, handlers.Call{Actor: l.Actor()}, domain.LookAtInvitation{Account: l.Account, Invitation: l.Invitation, Generation: l.Generation, Into: &looked})
 	if refusal := (*domain.Error)(nil); err != nil && !errors.As(err, &refusal) { // dead since: the command says so
-		return events.PasswordRule{}, "", err
+		return looked, "", err
 	}
 	invitee, err := e.invitee(ctx, l.Account, looked.Invitation)
-	return looked.Password, invitee.Email, err
+	return looked, invitee.Email, err
 }
 
 // nobody stands for the id of somebody, or of an address, not made yet, while a command is only asked what it would
@@ -361,7 +367,7 @@ func (e *Enroll) checkFirst(ctx context.Context, call handlers.Call, f First, cm
 	} else if held {
 		all = append(all, invalid("body.owner.email", "this address already belongs to a user"))
 	}
-	return together(append(all, e.checkPassword("body.owner.", f.Owner, f.Email, domain.DefaultRules().Password))...)
+	return together(append(all, e.checkPassword("body.owner.", f.Owner, f.Email, domain.DefaultRules().Password, f.AccountName))...)
 }
 
 func invalid(location, message string) error {

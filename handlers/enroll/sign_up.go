@@ -126,5 +126,5 @@ func (e *Enroll) PlanSignUp(ctx context.Context, call handlers.Call, l SignupLin
 	if wrong != nil && !isInvalid(wrong) {
 		return cmd, wrong
 	}
-	return cmd, together(wrong, e.checkPassword("body.", n, look.Email, look.Rules))
+	return cmd, together(wrong, e.checkPassword("body.", n, look.Email, look.Rules, accountName))
 }

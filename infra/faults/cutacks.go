@@ -18,7 +18,7 @@ const (
 )
 
 func cutAcks() Fault {
-	return Fault{Name: "cut-acks", Short: 60, Long: 20_000, Run: runCutAcks,
+	return Fault{Name: "cut-acks", Short: 40, Long: 20_000, Run: runCutAcks,
 		About: "connections to the program, and of it to its log, reset after random bytes, either way; sent again under the same key at once, and after a second, three minutes and a day"}
 }
 

@@ -25,7 +25,7 @@ import (
 // run by the next one, whose clock is so much ahead that the hour ends while they run.
 func histories() Fault {
 	return Fault{Name: "histories", About: "concurrent histories of last owner, unique address, single-use links, trees, bulks and several accounts, checked for linearizability",
-		Short: 50, Long: 10000, Run: runHistories}
+		Short: 36, Long: 10000, Run: runHistories}
 }
 
 const (

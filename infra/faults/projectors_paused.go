@@ -14,7 +14,7 @@ import (
 // had begun. What keeps a commit from being applied twice is the checkpoint's row alone (RELIABILITY F05).
 func paused() Fault {
 	return Fault{Name: "paused", About: "two projectors, one paused by SIGSTOP past its turn and continued",
-		Short: 2, Long: 300, Run: runPaused}
+		Short: 1, Long: 300, Run: runPaused}
 }
 
 const pausesInOne = 50 // of one site, before it is judged and another one made
