@@ -183,7 +183,7 @@ func TestUsersAcross(t *testing.T) {
 		t.Errorf("pages: %v\n%s", paged, whole.body)
 	}
 	// Nobody sees what is not theirs.
-	if got := list("", cid.token); got != "Three "+cid.email+" [owner] " {
+	if got := list("", cid.token); got != "Third "+cid.email+" [owner] " {
 		t.Errorf("cid's:\n%s", got)
 	}
 	w.do("GET", "/v1/users?account="+one+","+two, bea.token, nil).refused(404, "not_found")
