@@ -67,7 +67,9 @@ func (s *store) state(b events.Boundary) State {
 	return Empty(b)
 }
 
-func (s *store) account(id events.AccountID) Account { return *s.state(events.OfAccount(id)).(*Account) }
+func (s *store) account(id events.AccountID) Account {
+	return *s.state(events.OfAccount(id)).(*Account)
+}
 
 // append is one commit.
 func (s *store) append(b events.Boundary, by events.Actor, at events.Time, list ...events.Event) {

@@ -126,7 +126,9 @@ func (w *World) state(b events.Boundary) State {
 
 // Account, User, Address, Attempts, Portal and System are the states that a decision may ask for.
 func (w *World) Account(id events.AccountID) Account { return *w.account(id) }
-func (w *World) account(id events.AccountID) *Account { return w.state(events.OfAccount(id)).(*Account) }
+func (w *World) account(id events.AccountID) *Account {
+	return w.state(events.OfAccount(id)).(*Account)
+}
 func (w *World) User(id events.UserID) User          { return w.state(events.OfUser(id)).(User) }
 func (w *World) Address(id events.AddressID) Address { return w.state(events.OfAddress(id)).(Address) }
 func (w *World) Attempts(id events.AnyID) Attempts   { return w.state(events.OfAttempts(id)).(Attempts) }
