@@ -362,11 +362,11 @@ func TestPages(t *testing.T) {
 	}
 	b.shoot(at+"/users", "users.png", 1280, 900, "light")
 	b.shoot(at+"/users/"+bob+"/revoke", "revoke.png", 1280, 900, "dark")
-	for _, path := range []string{"/sign-in", "/forgotten", "/invitations/nothing"} {
+	for _, path := range []string{"/sign-in", "/forgotten", "/invitations/nothing", "/link"} {
 		d.looks(path, 1600, "dark")
 	}
 	d.do(network.ClearBrowserCookies())
 	d.looks("/sign-in", 360, "light")
 	d.looks("/", 360, "dark")
-	d.speaksGerman("/", "/sign-in", "/forgotten", "/sign-in/sso", "/invitations/nothing", "/invitations/"+r.link("emil@northwind.example", 1), "/operator/sign-in")
+	d.speaksGerman("/", "/sign-in", "/forgotten", "/link", "/sign-in/sso", "/invitations/nothing", "/invitations/"+r.link("emil@northwind.example", 1), "/operator/sign-in")
 }

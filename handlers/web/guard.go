@@ -168,5 +168,5 @@ func isOurs(path string) bool {
 			return true
 		}
 	}
-	return path == "/accounts" || path == "/users"
+	return path == "/accounts" || path == "/users" || path == "/link"
 }

@@ -173,7 +173,7 @@ func TestNext(t *testing.T) {
 	link := w.path([16]byte{1}, [16]byte{2}, 1)
 	for next, want := range map[string]string{
 		link: link, "": "/", "/": "/", "//evil.example": "/", "https://evil.example": "/", `/\evil.example`: "/", "/invitations//evil.example": "/",
-		"/invitations/../sign-out": "/", "/invitations/%2e%2e": "/", "/invitations/a\r\nSet-Cookie: x=y": "/", "/sign-out": "/", "javascript:alert(1)": "/",
+		"/invitations/../sign-out": "/", "/invitations/%2e%2e": "/", "/invitations/a\r\nSet-Cookie: x=y": "/", "/sign-out": "/", "javascript:alert(1)": "/", "/link": "/link", "/link/x": "/",
 	} {
 		w.clock.pass(time.Hour) // no throttling
 		b := w.browser()

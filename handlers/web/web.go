@@ -147,10 +147,11 @@ func (s *site) elsewhere() http.Handler {
 func (s *site) groups() []map[string]verbs {
 	open := s.openRoutes()
 	if s.API == nil {
-		return []map[string]verbs{open, s.ssoRoutes(), s.themeRoutes(), s.passkeyRoutes(), s.frameRoutes()}
+		return []map[string]verbs{open, s.linkRoutes(), s.ssoRoutes(), s.themeRoutes(), s.passkeyRoutes(), s.frameRoutes()}
 	}
 	return []map[string]verbs{
 		open,
+		s.linkRoutes(),
 		s.ssoRoutes(),
 		s.themeRoutes(),
 		s.passkeyRoutes(),
