@@ -26,8 +26,7 @@ const (
 const (
 	minPassword = 10
 	maxPassword = 1024 // characters: far beyond what anybody types, and cheap to hash
-	minAround   = 6    // letters and digits of a word in a company's name: shorter ones are everybody's
-	minPersonal = 4    // letters and digits of a name or an address that a password must not contain: shorter ones stand in many words
+	minPersonal = 4    // letters and digits of a word that a password must not contain: shorter ones stand in many words
 )
 
 // Chosen is a password that somebody wants to have, and what is known of it and of them.
@@ -87,24 +86,23 @@ func (c Chosen) Check(location string, rule events.PasswordRule) error {
 func (c Chosen) personal() bool {
 	local, _, _ := strings.Cut(c.Email, "@")
 	own := []string{squeezed(local), squeezed(c.Name.First + c.Name.Last), squeezed(c.Name.Last + c.Name.First)}
-	return c.contains(append(own, wordsOf(c.Name.First+" "+c.Name.Last+" "+local)...), minPersonal)
+	return c.contains(append(own, wordsOf(c.Name.First+" "+c.Name.Last+" "+local)...))
 }
 
-// around says that the password contains the name of the portal or of an account, or a longer word of it (OWASP ASVS
-// 5.0, 6.2.11).
+// around says that the password contains the name of the portal or of an account, or a word of it (OWASP ASVS 5.0, 6.2.11).
 func (c Chosen) around() bool {
-	var names, words []string
+	var texts []string
 	for _, name := range c.Around {
-		names, words = append(names, squeezed(name)), append(words, wordsOf(name)...)
+		texts = append(append(texts, squeezed(name)), wordsOf(name)...)
 	}
-	return c.contains(names, minPersonal) || c.contains(words, minAround)
+	return c.contains(texts)
 }
 
-// contains says whether one of these texts, of so many letters and digits or more, is in the password.
-func (c Chosen) contains(texts []string, least int) bool {
+// contains says whether one of these texts is in the password, if it is long enough to mean anything.
+func (c Chosen) contains(texts []string) bool {
 	password := squeezed(c.Password)
 	return slices.ContainsFunc(texts, func(s string) bool {
-		return utf8.RuneCountInString(s) >= least && strings.Contains(password, s)
+		return utf8.RuneCountInString(s) >= minPersonal && strings.Contains(password, s)
 	})
 }
 
