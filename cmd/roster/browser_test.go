@@ -318,12 +318,12 @@ func TestPages(t *testing.T) {
 	}
 	cara.do("PATCH", "/v1/me", m{"first_name": "Cara"}).Want(200)
 
-	// Inviting: each address is understood while it is typed, then has a result of its own.
+	// Inviting: each address is understood while it is typed, before any role is chosen, then has a result of its own.
 	b.open(at + "/invite")
 	b.fill("emails", "Dora Lind <dora@northwind.example>; nonsense, bob.stone@northwind.example")
-	b.do(chromedp.Click("#role-viewer", chromedp.ByQuery))
 	b.sees("Is a member already")
 	b.sees("Not an e-mail address")
+	b.do(chromedp.Click("#role-viewer", chromedp.ByQuery))
 	b.click("Send invitations")
 	b.sees("What became of each address")
 	b.open(at + "/audit?action=invitation.created")

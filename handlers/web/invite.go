@@ -189,9 +189,18 @@ func (s *site) checkAddresses(p *page) error {
 	return p.show(http.StatusOK, inviteView(p, v))
 }
 
-// check asks for the outcomes without inviting anybody.
+// check asks for the outcomes without inviting anybody. Addresses come before roles: where none is chosen yet, they are
+// looked at as for the least.
 func (p *page) check(v *invitePage) error {
-	body, refused := v.request(p)
+	asked := *v
+	if len(v.Chosen) == 0 && len(v.Granted) == 0 {
+		for _, r := range v.Roles {
+			if r.BuiltIn {
+				asked.Chosen = []string{r.ID}
+			}
+		}
+	}
+	body, refused := asked.request(p)
 	if v.Wrong = refused; refused != nil || strings.TrimSpace(v.Emails) == "" {
 		return nil
 	}
