@@ -49,7 +49,9 @@ func TestInviteByCSV(t *testing.T) {
 		}
 	}
 	send("").refused(422, "invalid")
-	send("e@example.com,,,emperor").refused(422, "invalid")
+	if got := send("email,roles\nd@example.com,viewer\ne@example.com,emperor").refused(422, "invalid"); got.locations() != "body.people[1].roles" {
+		t.Errorf("SPEC 2.1: %s", got.body)
+	}
 	// What is allowed in one of the accounts and not in the other is refused whole, whichever stands first.
 	other, _ := w.open("Other")
 	for _, text := range []string{"f@example.com,,,viewer,\ng@example.com,,,viewer," + other, "g@example.com,,,viewer," + other + "\nf@example.com,,,viewer,"} {

@@ -84,6 +84,25 @@ type batch struct {
 	entries []address.Entry
 	at      []int // where each stands in the request
 	barred  error // why the request was not allowed when it came; then nobody is claimed
+	own     bool  // its roles or account stand beside the people
+}
+
+// located is a refusal of the batch, which says at whom of the list it begins.
+func (b *batch) located(err error) error {
+	var refusal *domain.Error
+	if !b.own || !errors.As(err, &refusal) {
+		return err
+	}
+	at := fmt.Sprintf("body.people[%d]", b.at[0])
+	said := *refusal
+	said.Fields = nil
+	for _, f := range refusal.Fields {
+		said.Fields = append(said.Fields, domain.Field{Location: at + strings.TrimPrefix(f.Location, "body"), Message: f.Message})
+	}
+	if said.Fields == nil {
+		said.Fields = []domain.Field{{Location: at, Message: refusal.Detail}}
+	}
+	return &said
 }
 
 func inviteUsers(ctx context.Context, r *request, in *inviteInput) (*Reply[inviteReply], error) {
@@ -119,6 +138,9 @@ func inviteUsers(ctx context.Context, r *request, in *inviteInput) (*Reply[invit
 	done, err := r.doParts(commands...)
 	var refusal *domain.Error
 	if err != nil && (len(done) == 0 || !errors.As(err, &refusal)) {
+		if barred := (*domain.Error)(nil); errors.As(err, &refusal) && errors.As(parts[0].barred, &barred) && barred.Code == refusal.Code {
+			return nil, barred // which says where
+		}
 		return nil, err
 	}
 	if defaulted && len(done) > 0 { // the fact says so as well (SPEC 9)
@@ -183,6 +205,7 @@ func (b inviteBody) batches(account events.AccountID, whole domain.InviteUsers) 
 		if to == nil {
 			to = &batch{cmd: whole}
 			if p.Account != "" || len(p.Roles) > 0 {
+				to.own = true
 				in := account
 				if p.Account != "" {
 					var err error
@@ -214,6 +237,7 @@ func (r *request) inviteParts(ctx context.Context, batches []*batch, n int) ([]b
 	var wrong error
 	for _, b := range batches {
 		if wrong = r.App.Ask(ctx, r.call, b.cmd); wrong != nil {
+			wrong = b.located(wrong)
 			break
 		}
 	}
@@ -238,7 +262,7 @@ func (r *request) inviteParts(ctx context.Context, batches []*batch, n int) ([]b
 		}
 		for from := 0; from < len(b.entries); from += partSize {
 			to := min(from+partSize, len(b.entries))
-			part := batch{b.cmd, b.entries[from:to], b.at[from:to], wrong}
+			part := batch{cmd: b.cmd, entries: b.entries[from:to], at: b.at[from:to], barred: wrong}
 			if people != nil {
 				part.cmd.Invitees = people[from:to]
 			}
