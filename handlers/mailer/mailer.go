@@ -70,6 +70,10 @@ const (
 	MailUnlinked        Kind = "identity_unlinked" // to the person (SPEC 7.4)
 )
 
+// Bulk says that such mails come by the thousand, when thousands are invited or a day's digests are due. Others go before
+// them: somebody waits for a link, or has to know at once.
+func (k Kind) Bulk() bool { return k.invites() || k == MailDigest || k == MailAccessEnds }
+
 // invites says that the mail is one to an invitee, of which the log is told what became.
 func (k Kind) invites() bool { return k == MailInvitation || k == MailReminder }
 
@@ -87,7 +91,7 @@ type Outbox interface {
 	Begun(ctx context.Context) (bool, error)
 	// Begin makes the record. skipped is the event up to which rows may have been lost with an earlier one; 0: none.
 	Begin(ctx context.Context, now time.Time, skipped uint64) error
-	// Add keeps a row, due at Since. One that is there already, done or not, stays as it is.
+	// Add keeps a row, due at Since; before those of a bulk where it is none. One that is there already, done or not, stays as it is.
 	Add(ctx context.Context, r Row) error
 	// Claim takes a row that is due and nobody's until the time given; nil when there is none.
 	Claim(ctx context.Context, now, until time.Time) (*Row, error)

@@ -121,11 +121,18 @@ func (o *Outbox) Skipped(ctx context.Context) (*Skipped, error) {
 	return &s, wrap("skipped", err)
 }
 
+// ahead is how much earlier than it was added a mail counts as due that does not come in thousands.
+const ahead = time.Hour
+
 // Add implements mailer.Outbox.
 func (o *Outbox) Add(ctx context.Context, r mailer.Row) error {
+	due := r.Since
+	if !r.Mail.Bulk() {
+		due = due.Add(-ahead)
+	}
 	_, err := o.pool.Exec(ctx, `INSERT INTO roster.outbox (event, target, account, invitation, generation, added_at, due_at, mail, recipient, subject)
-		VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
-		r.Event, r.Target, [16]byte(r.Account), [16]byte(r.Invitation), int64(r.Generation), r.Since, string(r.Mail), [16]byte(r.Recipient), [16]byte(r.Subject))
+		VALUES ($1, $2, $3, $4, $5, $6, $10, $7, $8, $9) ON CONFLICT DO NOTHING`,
+		r.Event, r.Target, [16]byte(r.Account), [16]byte(r.Invitation), int64(r.Generation), r.Since, string(r.Mail), [16]byte(r.Recipient), [16]byte(r.Subject), due)
 	return wrap("add", err)
 }
 

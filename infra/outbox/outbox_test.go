@@ -126,6 +126,29 @@ func TestTheLifeOfARow(t *testing.T) {
 	}
 }
 
+// A link that somebody waits for does not stand behind the invitations of thousands (SPEC 2.1, 4.4).
+func TestBulkGoesLast(t *testing.T) {
+	o, ctx := open(t), t.Context()
+	if err := o.Begin(ctx, day, 0); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 20 {
+		if err := o.Add(ctx, row(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := row(20)
+	link.Mail, link.Since = mailer.MailResetLink, day.Add(time.Minute)
+	if err := o.Add(ctx, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []mailer.Kind{mailer.MailResetLink, mailer.MailInvitation} {
+		if r, err := o.Claim(ctx, day.Add(time.Minute), day.Add(time.Hour)); err != nil || r == nil || r.Mail != want {
+			t.Fatalf("%+v, %v: want %s", r, err, want)
+		}
+	}
+}
+
 func TestEveryRowIsClaimedOnce(t *testing.T) {
 	o, ctx := open(t), t.Context()
 	if _, err := o.Begun(ctx); err != nil {
