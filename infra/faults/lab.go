@@ -37,6 +37,8 @@ type Lab struct {
 	dir   string
 	began time.Time
 
+	embedded, external template
+
 	mu       sync.Mutex
 	made     int
 	programs map[*Program]bool

@@ -15,10 +15,11 @@ import (
 
 const (
 	patience   = 20 * time.Second       // of a caller with one answer
+	breath     = 20 * time.Millisecond  // of a caller in a short form: what it writes has to be mailed and judged afterwards
 	retryAfter = 150 * time.Millisecond // of a caller who knows of no other program
 )
 
-// Load is callers that work without a pause, each on one command at a time, and the recorder of all that they ask and
+// Load is callers that work with hardly a pause, each on one command at a time, and the recorder of all that they ask and
 // are answered. They go where Open says. When an answer does not come, or does not say what was done, a caller waits
 // for the next program, or a moment, and mostly sends the same again under its key; sometimes it leaves it at that, and
 // the outcome stays unknown. Now and then it sends something again that was done long ago.
@@ -28,7 +29,8 @@ type Load struct {
 	workers []*worker
 	working sync.WaitGroup
 	stop    context.CancelFunc
-	adjust  func(*Step) // changes what a caller is about to ask; nil: nothing
+	adjust  func(*Step)   // changes what a caller is about to ask; nil: nothing
+	pause   time.Duration // of a caller between two commands, about
 
 	acknowledged atomic.Int64 // so far
 
@@ -46,6 +48,9 @@ type place struct{ urls []string }
 func (s *Site) NewLoad(name string, callers int) *Load {
 	d := &Load{Site: s, changed: make(chan struct{}),
 		client: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 2 * callers}}}
+	if s.lab.Short {
+		d.pause = breath
+	}
 	for i := range min(callers, len(s.Members)) {
 		d.workers = append(d.workers, &worker{Load: d, n: i, name: name, rand: s.lab.Rand(fmt.Sprint(name, " caller ", i))})
 	}
@@ -179,6 +184,9 @@ func (w *worker) work(ctx context.Context) {
 			s := w.choose()
 			if w.adjust != nil {
 				w.adjust(s)
+			}
+			if w.pause > 0 && Wait(ctx, w.pause/2+time.Duration(w.rand.Int64N(int64(w.pause)))) != nil {
+				return
 			}
 			w.steps = append(w.steps, s)
 			if w.send(ctx, at, s) == Unknown {

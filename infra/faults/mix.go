@@ -7,6 +7,10 @@ import (
 	"roster/events"
 )
 
+// passwords is how many times rarer the commands are that hash one: each costs as much as all else that a caller does in
+// a while, and the program would be busy with nothing else.
+const passwords = 4
+
 // choose is what a caller does next: a day's mix in one account, with some that are refused.
 func (w *worker) choose() *Step {
 	w.count++
@@ -16,6 +20,9 @@ func (w *worker) choose() *Step {
 	me := w.Members[w.n]
 	member := w.Members[w.rand.IntN(len(w.Members))].User
 	kind := w.rand.IntN(20)
+	if (kind == 8 || kind == 17) && w.rand.IntN(passwords) > 0 {
+		kind--
+	}
 	if len(w.open) == 0 && kind >= 3 && kind < 9 {
 		kind = 0
 	}

@@ -131,7 +131,7 @@ func newOutage(ctx context.Context, v *volumes, template *Site, image, name stri
 func (c *outage) callers(name string) *Load {
 	load := c.NewLoad(name, outageCallers)
 	c.cord.next, load.client.Transport = load.client.Transport, c.cord
-	load.adjust = c.adjust
+	load.adjust, load.pause = c.adjust, 0
 	return load
 }
 

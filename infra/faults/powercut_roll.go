@@ -65,6 +65,7 @@ func (s *Site) fill(ctx context.Context) error {
 	}
 	defer p.Kill() // where something fails
 	load := s.NewLoad("fill", len(s.Members))
+	load.pause = 0
 	var turn atomic.Int64
 	load.adjust = func(step *Step) {
 		if step.Key != "" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,43 +26,99 @@ type Site struct {
 	Nats     *natstest.Server
 	Database *launch.Server
 
-	lab  *Lab
-	args []string
+	lab    *Lab
+	args   []string
+	waited bool // for mails, once
 }
 
-// NewSite makes data with a portal of so many members. The program has been stopped cleanly: start it with Serve.
-// Every start gets the arguments.
-func (l *Lab) NewSite(ctx context.Context, members int, args ...string) (*Site, error) {
+// template is the site that all of its kind are copies of: to make one takes longer than most of what is done to it.
+type template struct {
+	mu   sync.Mutex
+	site *Site // nil: not made yet
+}
+
+func (t *template) get(make func() (*Site, error)) (_ *Site, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.site == nil {
+		t.site, err = make()
+	}
+	return t.site, err
+}
+
+// mostMembers is how many a template has.
+const mostMembers = 16
+
+// NewSite makes data with a portal of so many members, at most 16. The program has been stopped cleanly: start it with
+// Serve.
+func (l *Lab) NewSite(ctx context.Context, members int) (*Site, error) {
 	data, err := l.Dir()
 	if err != nil {
 		return nil, err
 	}
-	return l.newSiteIn(ctx, data, members, args...)
+	return l.newSiteIn(ctx, data, members)
 }
 
 // newSiteIn is NewSite in a directory that is there and empty.
-func (l *Lab) newSiteIn(ctx context.Context, data string, members int, args ...string) (s *Site, err error) {
-	return l.settle(ctx, &Site{Data: data, lab: l}, members, args...)
+func (l *Lab) newSiteIn(ctx context.Context, data string, members int) (*Site, error) {
+	made, err := l.embedded.get(func() (*Site, error) {
+		data, err := l.Dir()
+		if err != nil {
+			return nil, err
+		}
+		return l.settle(ctx, &Site{Data: data, lab: l}, mostMembers)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return made.copyTo(ctx, data, members)
 }
 
 // NewExternalSite is NewSite with the log on a nats-server in a process of its own, and a PostgreSQL that is not the
 // program's. Both run until the site is discarded or the lab closed.
-func (l *Lab) NewExternalSite(ctx context.Context, members int, args ...string) (*Site, error) {
+func (l *Lab) NewExternalSite(ctx context.Context, members int) (*Site, error) {
+	made, err := l.external.get(func() (*Site, error) {
+		data, err := l.Dir()
+		if err != nil {
+			return nil, err
+		}
+		s := &Site{Data: data, lab: l}
+		outside, err := s.surround(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if s, err = l.settle(ctx, s, mostMembers, outside...); err != nil {
+			return nil, err
+		}
+		return s, errors.Join(natstest.Stop(s.Nats), s.stopDatabase())
+	})
+	if err != nil {
+		return nil, err
+	}
 	data, err := l.Dir()
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{Data: data, lab: l}
-	s.Nats, err = natstest.Start(ctx, natstest.Config{Dir: filepath.Join(data, "nats"), SyncAlways: true})
+	s, err := made.copyTo(ctx, data, members)
 	if err != nil {
 		return nil, err
 	}
-	l.OnClose(s.Nats.Kill)
-	if s.Database, err = launch.Start(ctx, launch.Config{Dir: data}); err != nil {
+	outside, err := s.surround(ctx)
+	s.args = append(s.args, outside...)
+	return s, err
+}
+
+// surround starts the servers of an external site, and answers the flags that name them.
+func (s *Site) surround(ctx context.Context) (flags []string, err error) {
+	if s.Nats, err = natstest.Start(ctx, natstest.Config{Dir: filepath.Join(s.Data, "nats"), SyncAlways: true}); err != nil {
 		return nil, err
 	}
-	l.OnClose(s.stopDatabase)
-	return l.settle(ctx, s, members, append([]string{"--nats", s.Nats.URL, "--nats-monitor", s.Nats.Monitor, "--database", s.Database.URL("")}, args...)...)
+	s.lab.OnClose(s.Nats.Kill)
+	if s.Database, err = launch.Start(ctx, launch.Config{Dir: s.Data}); err != nil {
+		return nil, err
+	}
+	s.lab.OnClose(s.stopDatabase)
+	return []string{"--nats", s.Nats.URL, "--nats-monitor", s.Nats.Monitor, "--database", s.Database.URL("")}, nil
 }
 
 // settle makes the portal of a site.
@@ -90,7 +147,24 @@ func (l *Lab) settle(ctx context.Context, s *Site, members int, args ...string) 
 	return s, nil
 }
 
-// twin is the same site on a copy of its data, with a mail server of its own that has accepted the same.
+// copyTo is a twin on a copy of the site's data, with so many of its members.
+func (s *Site) copyTo(ctx context.Context, data string, members int) (*Site, error) {
+	if members > len(s.Members) {
+		return nil, fmt.Errorf("a site has %d members, not %d", len(s.Members), members)
+	}
+	if err := command(ctx, "cp", "-a", "--reflink=auto", s.Data+"/.", data); err != nil {
+		return nil, err
+	}
+	t, err := s.twin(data)
+	if err == nil {
+		portal := *s.Portal
+		portal.Members = portal.Members[:members:members]
+		t.Portal = &portal
+	}
+	return t, err
+}
+
+// twin is the same site on data that are a copy of its own, with a mail server of its own that has accepted the same.
 func (s *Site) twin(data string) (*Site, error) {
 	mails, err := newMails()
 	if err != nil {
@@ -98,8 +172,7 @@ func (s *Site) twin(data string) (*Site, error) {
 	}
 	s.lab.OnClose(mails.close)
 	mails.accepted = s.Mails.Accepted()
-	return &Site{Portal: s.Portal, Data: data, Mails: mails, From: s.From, lab: s.lab,
-		args: append([]string{"--smtp", mails.URL}, s.args[2:]...)}, nil
+	return &Site{Portal: s.Portal, Data: data, Mails: mails, From: s.From, lab: s.lab, args: []string{"--smtp", mails.URL}}, nil
 }
 
 // Serve says how the program is started on the site, with more arguments.

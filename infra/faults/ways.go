@@ -8,7 +8,7 @@ import (
 )
 
 // siteMaker is NewSite or NewExternalSite.
-type siteMaker func(ctx context.Context, members int, args ...string) (*Site, error)
+type siteMaker func(ctx context.Context, members int) (*Site, error)
 
 // way is one of the ways to do a fault, with its share of the rounds.
 type way struct {
