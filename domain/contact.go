@@ -34,6 +34,30 @@ func (a Account) ContactsFor(role string) (list []Contact) {
 	return list
 }
 
+// Owned says whether a fact about a membership is about an owner of the account before it, and whether after it: security
+// contacts are told of the difference (SPEC 1.5). The account is as the fact has left it.
+func (a Account) Owned(f events.Event) (had, has bool) {
+	grants := func(user events.UserID) []events.Grant { m, _ := a.Member(user); return m.Grants }
+	//roster:partial no other fact has to do with who is an owner
+	switch e := f.(type) {
+	case events.MembershipGranted:
+		return false, a.protects(e.Grants)
+	case events.MembershipRoleChanged:
+		return a.protects(e.From), a.protects(e.To)
+	case events.MembershipExpired:
+		return a.protects(append(slices.Clone(e.Ended), e.Left...)), a.protects(e.Left)
+	case events.MembershipReactivated:
+		return false, a.protects(grants(e.User))
+	case events.MembershipSuspended:
+		return a.protects(grants(e.User)), false
+	case events.MembershipRevoked:
+		return a.protects(grants(e.User)), false
+	case events.MembershipLeft:
+		return a.protects(grants(e.User)), false
+	}
+	return false, false
+}
+
 // SecurityContact is the role of the contacts that Roster itself mails, when the owners of the account change.
 const SecurityContact = "security"
 

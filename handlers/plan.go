@@ -10,6 +10,7 @@ import (
 // Plan is what a command would do: a dry run (SPEC 3.11). Ids that the command would make are placeholders.
 type Plan struct {
 	Facts    []Planned
+	Mails    []PlannedMail
 	Outcomes []string
 	Owners   map[events.AccountID]int // active owners left, of the accounts that would change
 }
@@ -35,14 +36,16 @@ func (a *App) Plan(ctx context.Context, call Call, parts ...domain.Command) (Pla
 		}
 		p.Outcomes = append(p.Outcomes, world.Outcomes()...)
 		for _, b := range world.Written() {
+			var account domain.Account
+			if id := events.AccountID(b.ID); b.Kind == events.AccountBoundary {
+				account = world.Account(id)
+				p.Owners[id] = account.Owners(world.At())
+			}
 			for _, f := range world.Facts(b) {
 				p.Facts = append(p.Facts, Planned{b, f})
+				p.Mails = append(p.Mails, mailsOf(b, f, account)...)
 			}
 			done[b] = world.State(b)
-			if b.Kind == events.AccountBoundary {
-				id := events.AccountID(b.ID)
-				p.Owners[id] = world.Account(id).Owners(world.At())
-			}
 		}
 	}
 	return p, nil

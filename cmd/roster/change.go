@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,6 +55,8 @@ type plan struct {
 	Mails    []struct {
 		Kind       string `json:"kind"`
 		Invitation string `json:"invitation"`
+		User       string `json:"user"`
+		Contact    string `json:"contact"`
 	} `json:"mails"`
 	OwnersLeft map[string]int `json:"owners_left"`
 	Confirm    string         `json:"confirm"`
@@ -211,7 +214,7 @@ func (p *plan) print(io stdio) error {
 		}
 	}
 	for _, m := range p.Mails {
-		if err := io.say("mail: %s %s", printable(m.Kind), printable(m.Invitation)); err != nil {
+		if err := io.say("mail: %s %s", printable(m.Kind), printable(cmp.Or(m.Invitation, m.User, m.Contact))); err != nil {
 			return err
 		}
 	}

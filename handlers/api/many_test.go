@@ -199,28 +199,36 @@ func TestDryRun(t *testing.T) {
 	a, ann := w.open("Acme")
 	eve := w.member(a, ann, "viewer")
 	at := "/v1/accounts/" + a
+	desk := w.do("POST", at+"/contacts", ann.token, body{"name": "Desk", "email": "desk@example.com", "roles": []string{"security"}}).is(201).text("id")
 	before := w.last()
 	for _, c := range []struct {
 		method, path string
 		ask          any
-		fact         string
+		fact, mails  string
 	}{
-		{"POST", at + "/invitations", body{"emails": "new@example.com, nobody", "roles": []string{"viewer"}}, "invitation.created"},
-		{"PUT", at + "/users/" + eve.id + "/role", body{"roles": []string{"admin"}}, "membership.role_changed"},
-		{"POST", at + "/users/" + eve.id + "/suspend", body{"reason": "on leave"}, "membership.suspended"},
-		{"POST", at + "/users/" + eve.id + "/revoke", nil, "membership.revoked"},
-		{"PUT", at + "/roles/clerk", body{"permissions": []string{"users:read"}}, "role.defined"},
-		{"PUT", at + "/policy", body{"invitation_valid_for": "P1D"}, "account.policy_changed"},
-		{"PATCH", at, body{"name": "Other"}, "account.renamed"},
-		{"POST", at + "/close", nil, "account.closed"},
-		{"POST", "/v1/accounts", body{"name": "Sub", "parent": a}, "account.opened"},
-		{"POST", at + "/contacts", body{"name": "C", "email": "c@example.com", "roles": []string{"billing"}}, "contact.added"},
-		{"PUT", at + "/users/" + eve.id + "/access", body{"changes": []body{{"account": a, "grants": nil}}}, "membership.revoked"},
+		{"POST", at + "/invitations", body{"emails": "new@example.com, nobody", "roles": []string{"viewer"}}, "invitation.created", "invitation"},
+		{"PUT", at + "/users/" + eve.id + "/role", body{"roles": []string{"admin"}}, "membership.role_changed", "roles_changed"},
+		{"PUT", at + "/users/" + eve.id + "/role", body{"roles": []string{"owner"}}, "membership.role_changed", "owner_won roles_changed"},
+		{"POST", at + "/users/" + eve.id + "/suspend", body{"reason": "on leave"}, "membership.suspended", ""},
+		{"POST", at + "/users/" + eve.id + "/revoke", nil, "membership.revoked", ""},
+		{"PUT", at + "/roles/clerk", body{"permissions": []string{"users:read"}}, "role.defined", ""},
+		{"PUT", at + "/policy", body{"invitation_valid_for": "P1D"}, "account.policy_changed", ""},
+		{"PATCH", at, body{"name": "Other"}, "account.renamed", ""},
+		{"POST", at + "/close", nil, "account.closed", ""},
+		{"POST", "/v1/accounts", body{"name": "Sub", "parent": a}, "account.opened", ""},
+		{"POST", at + "/contacts", body{"name": "C", "email": "c@example.com", "roles": []string{"billing"}}, "contact.added", ""},
+		{"PUT", at + "/users/" + eve.id + "/access", body{"changes": []body{{"account": a, "grants": nil}}}, "membership.revoked", ""},
 	} {
 		got := w.do(c.method, c.path, ann.token, c.ask, "Roster-Dry-Run", "true").is(200)
-		if got.at("dry_run") != true || !strings.Contains(sorted(got, "facts", "type"), c.fact) || got.text("confirm") == "" || got.header.Get("Roster-Position") != "" {
+		if got.at("dry_run") != true || !strings.Contains(sorted(got, "facts", "type"), c.fact) || sorted(got, "mails", "kind") != c.mails || got.text("confirm") == "" || got.header.Get("Roster-Position") != "" {
 			t.Errorf("SPEC 3.11: %s %s: %s", c.method, c.path, got.body)
 		}
+	}
+	if got := w.do("PUT", at+"/users/"+eve.id+"/role", ann.token, body{"roles": []string{"owner"}}, "Roster-Dry-Run", "true").is(200); got.text("mails.0.user") != eve.id || got.text("mails.1.contact") != desk {
+		t.Errorf("SPEC 3.11, 1.5: %s", got.body)
+	}
+	if got := w.do("PUT", "/v1/me/password", eve.token, body{"current": goodPassword, "new": nextPassword, "confirm": nextPassword}, "Roster-Dry-Run", "true").is(200); got.text("mails.0.kind") != "password_changed" || got.text("mails.0.user") != eve.id {
+		t.Errorf("SPEC 3.11, 4.3: %s", got.body)
 	}
 	w.do("POST", at+"/users/"+ann.id+"/revoke", w.operator, nil, "Roster-Dry-Run", "true").refused(409, "last_active_owner")
 	if after := w.last(); after != before {

@@ -31,8 +31,10 @@ type plannedFact struct {
 }
 
 type plannedMail struct {
-	Kind       string `json:"kind"`
-	Invitation string `json:"invitation"`
+	Kind       string              `json:"kind"`
+	Invitation events.InvitationID `json:"invitation,omitzero" doc:"That it is about, to whoever is invited"`
+	User       events.UserID       `json:"user,omitzero" doc:"Who gets it"`
+	Contact    events.ContactID    `json:"contact,omitzero" doc:"Who gets it"`
 }
 
 func (*planned) Error() string  { return "a dry run" }
@@ -82,28 +84,14 @@ func (r *request) plan(parts []domain.Command) error {
 			return err
 		}
 		out.Facts = append(out.Facts, plannedFact{f.Boundary.String(), events.KindOf(f.Event).Name, data})
-		if mail := mailOf(f); mail != nil {
-			out.Mails = append(out.Mails, *mail)
-		}
+	}
+	for _, m := range plan.Mails {
+		out.Mails = append(out.Mails, plannedMail{m.Kind, m.Invitation, m.User, m.Contact})
 	}
 	for id, n := range plan.Owners {
 		out.OwnersLeft[id.String()] = n
 	}
 	return out
-}
-
-// mailOf is the mail that a fact has sent: of an invitation into several accounts, the first one's.
-func mailOf(f handlers.Planned) *plannedMail {
-	//roster:partial no other fact has a mail sent
-	switch e := f.Event.(type) {
-	case events.InvitationCreated:
-		if len(e.Accounts) == 0 || e.Accounts[0].Any() == f.Boundary.ID {
-			return &plannedMail{"invitation", e.Invitation.String()}
-		}
-	case events.InvitationResent:
-		return &plannedMail{"invitation", e.Invitation.String()}
-	}
-	return nil
 }
 
 // confirmFor is how long what a dry run gave can be used.

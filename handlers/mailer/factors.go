@@ -2,7 +2,6 @@ package mailer
 
 import (
 	"context"
-	"strings"
 
 	"roster/events"
 	"roster/handlers/mailer/compose"
@@ -15,26 +14,6 @@ const (
 	MailFactorReset   Kind = "factor_reset"
 	MailRecoveryCodes Kind = "recovery_codes"
 )
-
-// factorMails are the mails by the events that call for them.
-func factorMails() map[string]Kind {
-	return map[string]Kind{"factor.verified": MailFactorAdded, "factor.removed": MailFactorRemoved, "factor.reset": MailFactorReset, "recovery_codes.issued": MailRecoveryCodes}
-}
-
-// onUser are the mails that an event about a user's factors calls for; ok is false for any other event.
-func (m *Mailer) onUser(attributes map[string]string) (rows []Row, ok bool, err error) {
-	mail, ok := factorMails()[nameOf(attributes["type"])]
-	if !ok {
-		return nil, false, nil
-	}
-	_, text, _ := strings.Cut(attributes["source"], "/users/")
-	var user events.UserID
-	if err := user.UnmarshalText([]byte(text)); err != nil {
-		return nil, true, err
-	}
-	r := Row{Event: attributes["id"], Subject: user.Any(), Since: m.now(), Mail: mail}
-	return r.to(user.Any()), true, nil
-}
 
 // factorsChanged tells a person of a change.
 func (m *Mailer) factorsChanged(ctx context.Context, r Row) (mail Mail, settled string, err error) {

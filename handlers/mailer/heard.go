@@ -20,11 +20,10 @@ func filter() []string {
 	var list []string
 	for _, name := range []string{"invitation.created", "invitation.resent", "invitation.reminded", "invitation.link_requested", "invitation.expired", "invitation.mail_bounced",
 		"membership.granted", "membership.role_changed", "membership.suspended", "membership.reactivated", "membership.revoked", "membership.left",
-		"membership.expired", "membership.reminded",
-		"password.changed", "password.reset", "password.reset_requested", "user.email_change_requested", "user.email_changed", "address.signup_requested", "identity.unlinked"} {
+		"membership.expired", "membership.reminded"} {
 		list = append(list, "*.*."+name)
 	}
-	for name := range factorMails() {
+	for name := range handlers.PersonMails() {
 		list = append(list, "*.*."+name)
 	}
 	slices.Sort(list)
@@ -65,9 +64,6 @@ type told struct {
 
 // rows are the mails that an event calls for.
 func (m *Mailer) rows(ctx context.Context, attributes map[string]string, data []byte) ([]Row, error) {
-	if rows, ok, err := m.onUser(attributes); ok || err != nil {
-		return rows, err
-	}
 	var body told
 	if err := json.Unmarshal(data, &body); err != nil {
 		return nil, err
@@ -94,7 +90,7 @@ func (m *Mailer) rows(ctx context.Context, attributes map[string]string, data []
 		if err != nil {
 			return nil, err
 		}
-		return m.onMembership(ctx, name, position, body, r)
+		return m.onMembership(ctx, name, attributes["time"], position, body, r)
 	}
 	return nil, errors.New("not an event about a member")
 }
@@ -191,7 +187,7 @@ func (m *Mailer) may(ctx context.Context, user events.UserID, account events.Acc
 	return err == nil, err
 }
 
-func (m *Mailer) onMembership(ctx context.Context, name string, position uint64, body told, r Row) ([]Row, error) {
+func (m *Mailer) onMembership(ctx context.Context, name, at string, position uint64, body told, r Row) (rows []Row, err error) {
 	a, _, err := m.App.Account(ctx, r.Account)
 	if err != nil {
 		return nil, err
@@ -214,9 +210,21 @@ func (m *Mailer) onMembership(ctx context.Context, name string, position uint64,
 		}
 		return r.to(to...), nil
 	}
-	had, has, err := body.owned(a, member, name)
-	if err != nil || had == has {
+	if name == "membership.role_changed" {
+		its := r
+		its.Mail = MailRolesChanged
+		if its.Since, err = time.Parse(time.RFC3339, at); err != nil { // what it says, however late it is heard
+			return nil, err
+		}
+		rows = its.to(body.User.Any())
+	}
+	fact, err := body.fact(name)
+	if err != nil {
 		return nil, err
+	}
+	had, has := a.Owned(fact)
+	if had == has {
+		return rows, nil
 	}
 	if r.Mail = MailOwnerLost; has {
 		r.Mail = MailOwnerWon
@@ -227,23 +235,23 @@ func (m *Mailer) onMembership(ctx context.Context, name string, position uint64,
 			to = append(to, c.ID.Any())
 		}
 	}
-	return r.to(to...), nil
+	return append(rows, r.to(to...)...), nil
 }
 
-// owned says whether the member was an owner before an event, and whether after. Events that hold no grants are about
-// those that the membership has.
-func (t told) owned(a domain.Account, m domain.Member, name string) (had, has bool, err error) {
+// fact is the event about a membership as the fact that it tells of, as far as that has to do with who is an owner. Of
+// those that only end a membership, or put it to rest, one is like the other.
+func (t told) fact(name string) (events.Event, error) {
 	switch name {
 	case "membership.granted":
-		return false, a.Protects(t.Grants), nil
+		return events.MembershipGranted{User: t.User, Grants: t.Grants}, nil
 	case "membership.role_changed":
-		var from, to []events.Grant
-		err := errors.Join(json.Unmarshal(t.From, &from), json.Unmarshal(t.To, &to))
-		return a.Protects(from), a.Protects(to), err
+		f := events.MembershipRoleChanged{User: t.User}
+		err := errors.Join(json.Unmarshal(t.From, &f.From), json.Unmarshal(t.To, &f.To))
+		return f, err
 	case "membership.expired":
-		return a.Protects(append(t.Ended, t.Left...)), a.Protects(t.Left), nil
+		return events.MembershipExpired{User: t.User, Ended: t.Ended, Left: t.Left}, nil
 	case "membership.reactivated":
-		return false, a.Protects(m.Grants), nil
+		return events.MembershipReactivated{User: t.User}, nil
 	}
-	return a.Protects(m.Grants), false, nil // suspended, revoked, left
+	return events.MembershipLeft{User: t.User}, nil
 }

@@ -144,8 +144,8 @@ func TestTheEndOfAccessIsTold(t *testing.T) {
 	p.Later(9*24*time.Hour + time.Hour)
 	p.Do(byRoster(), domain.WarnMembership{Account: p.Account, User: user})
 	defer p.run(p.mailer(nil))()
-	says(t, p.mails(2, "grace@guests.example")[0], "Your access to Harbour", "as Manager", until.Std().UTC().Format("2 January 2006, 15:04 (UTC+00:00)"))
-	says(t, p.mails(2, feedtest.OwnerEmail)[0], "The access of Grace Hopper (grace@guests.example) to Harbour")
+	says(t, strings.Join(p.mails(3, "grace@guests.example"), ""), "Your access to Harbour", "as Manager", until.Std().UTC().Format("2 January 2006, 15:04 (UTC+00:00)"))
+	says(t, p.mails(3, feedtest.OwnerEmail)[0], "The access of Grace Hopper (grace@guests.example) to Harbour")
 }
 
 // SPEC 3.10: a warning that is no longer true is not sent.
@@ -160,7 +160,9 @@ func TestAnEndThatHasBeenMovedIsNotTold(t *testing.T) {
 	p.Do(byRoster(), domain.WarnMembership{Account: p.Account, User: user})
 	grant(30)
 	defer p.run(p.mailer(nil))()
-	p.mails(0, "")
+	if got := strings.Join(p.mails(2, "grace@guests.example"), ""); strings.Contains(got, "Your access") { // the others are about her roles
+		t.Errorf("it is told:\n%s", got)
+	}
 	feedtest.Eventually(t, "they are settled", func() bool { return p.outcomes()["changed"] == 2 })
 }
 
@@ -184,14 +186,14 @@ func TestSomebodyAsksForANewLink(t *testing.T) {
 	ask(ids[0])
 	ask(ids[0])
 	defer p.run(p.mailer(nil))()
-	told := p.mails(1, "alan@guests.example")[0]
+	told := strings.Join(p.mails(2, "alan@guests.example"), "") // the other one is about his roles
 	says(t, told, "grace@guests.example asks for a new link", "Harbour", "https://portal.example/accounts/"+p.Account.String()+"/users?invitation="+ids[0].String())
 	ask(ids[1])
-	says(t, p.mails(2, feedtest.OwnerEmail)[0], "edsger@guests.example asks for a new link")
+	says(t, p.mails(3, feedtest.OwnerEmail)[0], "edsger@guests.example asks for a new link")
 	p.Later(25 * time.Hour)
 	p.Do(p.ByOwner(), domain.Suspend{Account: p.Account, User: admin})
 	ask(ids[0])
-	says(t, p.mails(3, feedtest.OwnerEmail)[1], "grace@guests.example asks for a new link")
+	says(t, p.mails(4, feedtest.OwnerEmail)[1], "grace@guests.example asks for a new link")
 }
 
 // failed stands for the read model: it answers what has failed, whatever the day.
@@ -281,19 +283,31 @@ func TestSecurityContactsHearOfOwners(t *testing.T) {
 		return []events.Grant{g}
 	}
 	defer p.run(p.mailer(nil))()
-	n := 0
+	n, told := 0, 0
 	step := func(by events.Actor, cmd domain.Command, want string) {
 		t.Helper()
+		plan, err := p.App.Plan(t.Context(), handlers.Call{Actor: by}, cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
 		p.Do(by, cmd)
+		before := n
+		if _, ok := cmd.(domain.ChangeRole); ok { // the member hears of it too
+			n++
+		}
 		if want != "" {
 			n += 2
+			told++
+		}
+		if len(plan.Mails) != n-before {
+			t.Errorf("%T: a dry run says %+v, %d are sent", cmd, plan.Mails, n-before)
 		}
 		got := p.mails(n, "desk@harbour.example")
 		if want != "" {
 			says(t, got[len(got)-1], "Grace Hopper (grace@guests.example) is "+want+" Harbour")
 		}
-		if len(p.mails(n, "deputy@harbour.example")) != n/2 {
-			t.Errorf("the other contact has %d of %d", len(p.mails(n, "deputy@harbour.example")), n/2)
+		if got := p.mails(n, "deputy@harbour.example"); len(got) != told {
+			t.Errorf("the other contact has %d of %d", len(got), told)
 		}
 	}
 	now, no := "now an owner of", "no longer an owner of"
@@ -312,4 +326,38 @@ func TestSecurityContactsHearOfOwners(t *testing.T) {
 	if slices.ContainsFunc(p.server.got(), func(r received) bool { return r.to == "bills@harbour.example" }) {
 		t.Error("a billing contact has been told")
 	}
+}
+
+// RELIABILITY S22: who has other roles in an account is told, by whom and which, as the account calls them.
+func TestAMemberHearsOfNewRoles(t *testing.T) {
+	p := open(t, nil)
+	user, _ := p.Join("grace@guests.example", "Grace", "Hopper")
+	p.Do(p.ByOwner(), domain.DefineRole{Account: p.Account, Role: "night-desk", Label: "Night <desk>", Permissions: []string{string(domain.UsersRead)}})
+	until := p.App.Now().Add(3 * 24 * time.Hour)
+	p.Do(p.ByOwner(), domain.ChangeRole{Account: p.Account, User: user, Grants: []events.Grant{{Roles: []string{domain.Viewer}}, {Roles: []string{"night-desk"}, Until: until}}})
+	at := p.App.Now()
+	p.Later(time.Hour) // it is heard late
+	defer p.run(p.mailer(nil))()
+	says(t, p.mails(1, "grace@guests.example")[0], "Your roles in Harbour", at.Std().UTC().Format("2 January 2006, 15:04 (UTC+00:00)")+" by Ada Okafor",
+		"* Viewer\n", "* Night <desk>: until "+until.Std().UTC().Format("Monday, 2 January 2006, 15:04 (UTC+00:00)"))
+	p.Do(p.Operator(), domain.AppointOwner{Account: p.Account, User: user})
+	got := p.mails(2, "grace@guests.example")[1]
+	if says(t, got, "* Owner\n"); strings.Contains(got, " by ") {
+		t.Errorf("it says by whom:\n%s", got)
+	}
+	p.Do(p.ByOwner(), domain.Suspend{Account: p.Account, User: user})
+	p.Do(p.ByOwner(), domain.ChangeRole{Account: p.Account, User: user, Grants: []events.Grant{{Roles: []string{domain.Viewer}}}})
+	says(t, p.mails(3, "grace@guests.example")[2], "* Viewer\n")
+}
+
+// Who is no member any more when the mail is due has nothing to hear of roles.
+func TestNewRolesOfSomebodyGone(t *testing.T) {
+	p := open(t, nil)
+	user, _ := p.Join("grace@guests.example", "Grace", "Hopper")
+	p.Do(p.ByOwner(), domain.ChangeRole{Account: p.Account, User: user, Grants: []events.Grant{{Roles: []string{domain.Manager}}}})
+	p.Do(p.ByOwner(), domain.Revoke{Account: p.Account, User: user})
+	defer p.run(p.mailer(nil))()
+	p.mails(0, "") // there is an outbox
+	feedtest.Eventually(t, "it is settled", func() bool { return p.outcomes()["changed"] == 1 })
+	p.mails(0, "")
 }

@@ -1,10 +1,10 @@
 package mailer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
-	"strings"
 
 	"roster/events"
 	"roster/handlers/mailer/compose"
@@ -38,6 +38,8 @@ func (m *Mailer) letter(ctx context.Context, r Row) (mail Mail, settled string, 
 		return m.digest(ctx, r)
 	case MailAccessEnds:
 		return m.accessEnds(ctx, r)
+	case MailRolesChanged:
+		return m.rolesChanged(ctx, r)
 	case MailOwnerWon, MailOwnerLost:
 		return m.ownerChanged(ctx, r)
 	case MailPasswordChanged, MailPasswordReset, MailResetLink, MailAddressLink, MailAddressAsked, MailAddressChanged, MailUnlinked:
@@ -79,7 +81,11 @@ func (m *Mailer) invitation(ctx context.Context, r Row) (mail Mail, settled stri
 		Reminder:  r.Mail == MailReminder,
 	}
 	for _, a := range look.Accounts {
-		in.Grants = append(in.Grants, compose.Grant{Account: a.Name, Roles: labels(a.Grants)})
+		roles, err := m.labels(ctx, a.Account, a.Grants)
+		if err != nil {
+			return mail, "", err
+		}
+		in.Grants = append(in.Grants, compose.Grant{Account: a.Name, Roles: roles})
 	}
 	inviter, err := m.user(ctx, look.Invitation.By.User())
 	if key := look.Invitation.By.Key(); err == nil && !key.IsZero() {
@@ -122,14 +128,21 @@ func (m *Mailer) user(ctx context.Context, id events.UserID) (p compose.Person, 
 	return compose.Person{Name: profile.Full(), Email: email, Zone: profile.TimeZone}, err
 }
 
-// labels are the roles that grants give as people read them, and extra permissions as they are.
-func labels(grants []events.Grant) []string {
-	var list []string
+// labels are the roles that grants in an account give, as the account calls them, and extra permissions as they are.
+func (m *Mailer) labels(ctx context.Context, account events.AccountID, grants []events.Grant) (list []string, err error) {
+	roles, _, _, err := m.App.Roles(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	called := map[string]string{}
+	for _, r := range roles {
+		called[r.Name] = r.Label
+	}
 	for _, g := range grants {
 		for _, role := range g.Roles {
-			list = append(list, strings.ToUpper(role[:1])+role[1:])
+			list = append(list, cmp.Or(called[role], role))
 		}
 		list = append(list, g.Permissions...)
 	}
-	return list
+	return list, nil
 }

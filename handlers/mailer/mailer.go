@@ -57,6 +57,7 @@ const (
 	MailLinkRequested Kind = "link_requested" // to whoever may send a new link (SPEC 2.12)
 	MailDigest        Kind = "digest"         // to the inviter, of what has failed on a day (SPEC 2.13)
 	MailAccessEnds    Kind = "access_ends"    // to the member, and to whoever granted it (SPEC 3.10)
+	MailRolesChanged  Kind = "roles_changed"  // to the member (RELIABILITY S22)
 	MailOwnerWon      Kind = "owner_won"      // to a security contact (SPEC 1.5)
 	MailOwnerLost     Kind = "owner_lost"     // to a security contact (SPEC 1.5)
 

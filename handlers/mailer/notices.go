@@ -121,9 +121,46 @@ func (m *Mailer) accessEnds(ctx context.Context, r Row) (mail Mail, settled stri
 	if err != nil {
 		return mail, "", err
 	}
+	roles, err := m.labels(ctx, r.Account, ending)
+	if err != nil {
+		return mail, "", err
+	}
 	return m.written(r, to, func() (string, string, string, error) {
-		return compose.ComposeAccessEnds(compose.AccessEnds{Portal: m.portal(), To: to, Member: who, Account: a.Name, Roles: labels(ending), Until: member.Warned.Std()})
+		return compose.ComposeAccessEnds(compose.AccessEnds{Portal: m.portal(), To: to, Member: who, Account: a.Name, Roles: roles, Until: member.Warned.Std()})
 	})
+}
+
+// rolesChanged tells a member which roles they have since a change. Where there was another change meanwhile, both mails
+// tell of what came of it.
+func (m *Mailer) rolesChanged(ctx context.Context, r Row) (mail Mail, settled string, err error) {
+	a, _, err := m.App.Account(ctx, r.Account)
+	if err != nil {
+		return mail, "", err
+	}
+	member, _ := a.Member(events.UserID(r.Recipient))
+	if member.Status != domain.Active && member.Status != domain.Suspended {
+		return mail, "changed", nil
+	}
+	to, err := m.user(ctx, member.User)
+	if err != nil || to.Email == "" {
+		return mail, erasedIf(err == nil), err
+	}
+	in := compose.RolesChanged{Portal: m.portal(), To: to, Account: a.Name, At: r.Since}
+	if by := member.By.User(); by != member.User {
+		if in.By, err = m.user(ctx, by); err != nil {
+			return mail, "", err
+		}
+	}
+	for _, g := range member.Grants {
+		roles, err := m.labels(ctx, r.Account, []events.Grant{g})
+		if err != nil {
+			return mail, "", err
+		}
+		for _, role := range roles {
+			in.Roles = append(in.Roles, compose.Held{Role: role, Until: g.Until.Std()})
+		}
+	}
+	return m.written(r, to, func() (string, string, string, error) { return compose.ComposeRolesChanged(in) })
 }
 
 // ownerChanged tells a security contact that the account has an owner more, or fewer.

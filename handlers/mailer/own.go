@@ -10,21 +10,14 @@ import (
 
 	"roster/domain"
 	"roster/events"
+	"roster/handlers"
 	"roster/handlers/mailer/compose"
 )
 
 // own are the rows for an event about somebody's own user, or about an address that wants to be one; ok is false for any
 // other event.
 func (r Row) own(name string, attributes map[string]string, from json.RawMessage) (rows []Row, ok bool, err error) {
-	kinds := map[string][]Kind{
-		"password.changed":            {MailPasswordChanged},
-		"password.reset":              {MailPasswordReset},
-		"password.reset_requested":    {MailResetLink},
-		"user.email_change_requested": {MailAddressLink, MailAddressAsked},
-		"user.email_changed":          {MailAddressChanged},
-		"address.signup_requested":    {MailSignup},
-		"identity.unlinked":           {MailUnlinked},
-	}[name]
+	kinds := handlers.PersonMails()[name]
 	if kinds == nil {
 		return nil, false, nil
 	}
@@ -46,7 +39,7 @@ func (r Row) own(name string, attributes map[string]string, from json.RawMessage
 		r.Since = at // what it says, however late it is heard
 	}
 	for _, kind := range kinds {
-		r.Mail, r.Target = kind, string(kind)
+		r.Mail, r.Target = Kind(kind), kind
 		rows = append(rows, r)
 	}
 	return rows, true, nil

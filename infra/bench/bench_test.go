@@ -70,7 +70,7 @@ func TestEveryRow(t *testing.T) {
 		"commands/http/1": "http/empty", "commands/http/16": "http/empty", "commands/http/64": "http/empty", "commands/http/64/half": "http/empty", "commands/http/256": "http/empty",
 		"commands/one-account/64": "postgres/one-stream", "invite/http/50": "postgres/one-transaction", "commands/members/10": "", "commands/members/200": "commands/members/10",
 		"check/warm": "postgres/select", "check/warm/map": "memory/map", "sign-in/rate/16": "argon2id/verify", "sign-in/session": "",
-		"sign-in/told-apart/sign-in/unknown": "sign-in/user", "sign-in/told-apart/sign-in/contact": "sign-in/user", "sign-in/told-apart/reset/unknown": "sign-in/user", "sign-in/told-apart/reset/contact": "sign-in/user",
+		"sign-in/told-apart/sign-in/unknown": "sign-in/user", "sign-in/told-apart/sign-in/contact": "sign-in/user", "sign-in/told-apart/reset/unknown": "sign-in/user", "sign-in/told-apart/reset/contact": "sign-in/user", "sign-in/told-apart/sign-up/unknown": "sign-in/user", "sign-in/told-apart/sign-up/contact": "sign-in/user",
 		"projections/catch-up":         "postgres/copy",
 		"user-list/http/first-page/16": "user-list/sql", "user-list/http/deep-page/16": "user-list/sql", "user-list/http/search/16": "user-list/sql",
 		"user-list/read/first-page/16": "user-list/sql", "pages/users": "http/empty", "pages/users/size": "", "pages/search": "http/empty", "pages/user": "http/empty", "pages/invite": "http/empty",

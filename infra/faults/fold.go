@@ -16,6 +16,7 @@ type Fold struct {
 	Invitations map[string]*Folded // by invitation
 	Facts       map[string]string  // names, by position.index: those that the account's audit trail has to have
 	Mails       map[string]Letter  // by the id of the event that asks for them
+	Notices     map[string]uint64  // the other messages that facts ask for, and the facts' positions
 	Sent        map[string]bool    // messages that are noted as sent
 }
 
@@ -31,7 +32,7 @@ type Letter struct {
 
 // NewFold is an account before its first fact.
 func NewFold() *Fold {
-	return &Fold{map[string]*Folded{}, map[string]*Folded{}, map[string]string{}, map[string]Letter{}, map[string]bool{}}
+	return &Fold{map[string]*Folded{}, map[string]*Folded{}, map[string]string{}, map[string]Letter{}, map[string]uint64{}, map[string]bool{}}
 }
 
 // Add moves the fold on by a commit of the account.
@@ -47,8 +48,15 @@ func (f *Fold) Add(c events.Commit) {
 			f.Mails[feed.EventID(c.ID, i)] = Letter{e.Invitation.String(), e.Generation, c.Pos}
 		case events.InvitationResent:
 			f.Mails[feed.EventID(c.ID, i)] = Letter{e.Invitation.String(), e.Generation, c.Pos}
+		case events.MembershipRoleChanged:
+			f.Notices[notice(c, i, e)] = c.Pos
 		}
 	}
+}
+
+// notice is the message that tells a member of other roles.
+func notice(c events.Commit, i int, e events.MembershipRoleChanged) string {
+	return feed.EventID(c.ID, i) + "." + e.User.String()
 }
 
 func (f *Fold) add(e events.Event) {

@@ -46,7 +46,7 @@ func (s *Site) Judge(ctx context.Context, p *Program, steps []*Step) (Outcome, e
 	fold := h.checkLists(v, h.CheckSteps(v, steps, s.From), seen, s.Account)
 	s.Mails.check(v, fold, h)
 	err = s.WithDatabase(ctx, func(conn *pgx.Conn) error {
-		return errors.Join(h.CheckArchive(ctx, v, conn, seen.users.position), checkOutbox(ctx, v, conn, fold, seen.users.position))
+		return errors.Join(h.CheckArchive(ctx, v, conn, seen.users.position), checkOutbox(ctx, v, conn, fold, s.Mails.Accepted(), seen.users.position))
 	})
 	s.lab.Say("judged %d commits: %s", h.Last(), v.Outcome)
 	return v.Outcome, errors.Join(v.Err(), err)
@@ -270,8 +270,8 @@ func (h *History) checkLists(v *Verdict, so []*Step, s seen, account events.Acco
 }
 
 // checkOutbox judges that every mail that has to be sent, and is not, is still to be sent.
-func checkOutbox(ctx context.Context, v *Verdict, conn *pgx.Conn, f *Fold, upTo uint64) error {
-	rows, err := conn.Query(ctx, `SELECT event FROM roster.outbox WHERE done_at IS NULL`)
+func checkOutbox(ctx context.Context, v *Verdict, conn *pgx.Conn, f *Fold, accepted map[string]int, upTo uint64) error {
+	rows, err := conn.Query(ctx, `SELECT CASE target WHEN 'invitee' THEN event ELSE event || '.' || target END FROM roster.outbox WHERE done_at IS NULL`)
 	if err != nil {
 		return err
 	}
@@ -283,8 +283,11 @@ func checkOutbox(ctx context.Context, v *Verdict, conn *pgx.Conn, f *Fold, upTo 
 	for _, letter := range f.Mails {
 		newest[letter.Invitation] = max(newest[letter.Invitation], letter.Generation)
 	}
-	left := 0
+	left, heard := 0, uint64(0) // of the log, by the mailer
 	for event, letter := range f.Mails {
+		if accepted[event] > 0 || slices.Contains(waiting, event) {
+			heard = max(heard, letter.Position)
+		}
 		i := f.Invitations[letter.Invitation]
 		if i.Status != "pending" || i.Delivery != "unsent" || letter.Generation != newest[letter.Invitation] || letter.Position > upTo {
 			continue
@@ -294,6 +297,16 @@ func checkOutbox(ctx context.Context, v *Verdict, conn *pgx.Conn, f *Fold, upTo 
 			v.Lost("the mail of %s, invitation %s, is neither sent nor to be sent", event, letter.Invitation)
 		}
 	}
+	told := 0
+	for message, position := range f.Notices {
+		switch {
+		case accepted[message] > 0:
+			told++
+		case position < heard && !slices.Contains(waiting, message):
+			v.Lost("the mail %s is neither sent nor to be sent", message)
+		}
+	}
+	v.Count("members told of other roles", told)
 	v.Count("mails still to be sent", left)
 	return nil
 }

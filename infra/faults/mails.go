@@ -10,6 +10,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"roster/events"
 	"roster/handlers/feed"
 )
 
@@ -21,7 +22,7 @@ type Mails struct {
 	server *smtp.Server
 
 	mu       sync.Mutex
-	accepted map[string]int // by the id of the event that the mail is about
+	accepted map[string]int // by message: the id of the event that the mail is about and, but for one to an invitee, who gets it
 }
 
 // newMails starts the mail server on a free port of this machine.
@@ -65,8 +66,12 @@ func (m *Mails) check(v *Verdict, f *Fold, h *History) {
 	accepted := m.Accepted()
 	asked := map[string]bool{} // by whatever account
 	for _, c := range h.Commits {
-		for i := range c.Facts {
-			asked[feed.EventID(c.ID, i)] = true
+		for i, f := range c.Facts {
+			if e, ok := f.(events.MembershipRoleChanged); ok {
+				asked[notice(c, i, e)] = true
+			} else {
+				asked[feed.EventID(c.ID, i)] = true
+			}
 		}
 	}
 	repeated := 0

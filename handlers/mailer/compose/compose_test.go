@@ -44,6 +44,10 @@ func TestGolden(t *testing.T) {
 	ends := AccessEnds{Portal: portal, To: grace, Member: grace, Account: "Harbour Holding", Roles: []string{"Viewer"}, Until: invitation().ExpiresAt}
 	granter := ends
 	granter.To = ada
+	roles := RolesChanged{Portal: portal, To: grace, By: ada, Account: "Harbour <North> & Sons", At: invitation().ExpiresAt,
+		Roles: []Held{{"Viewer", time.Time{}}, {"On <call>", invitation().ExpiresAt.AddDate(0, 0, 3)}}}
+	nameless := roles
+	nameless.By, nameless.Roles = Person{}, roles.Roles[:1]
 	won := OwnerChanged{Portal: portal, To: Person{Name: "Security desk", Email: "desk@harbour.example"}, Member: grace, Account: "Harbour Holding", Won: true}
 	lost := won
 	lost.Won, lost.Member = false, Person{}
@@ -59,6 +63,8 @@ func TestGolden(t *testing.T) {
 		"invitation_reminder":    func() (string, string, string, error) { return Compose(reminder) },
 		"access_ends":            func() (string, string, string, error) { return ComposeAccessEnds(ends) },
 		"access_ends_granter":    func() (string, string, string, error) { return ComposeAccessEnds(granter) },
+		"roles_changed":          func() (string, string, string, error) { return ComposeRolesChanged(roles) },
+		"roles_changed_unnamed":  func() (string, string, string, error) { return ComposeRolesChanged(nameless) },
 		"owner_won":              func() (string, string, string, error) { return ComposeOwnerChanged(won) },
 		"owner_lost":             func() (string, string, string, error) { return ComposeOwnerChanged(lost) },
 		"digest":                 func() (string, string, string, error) { return ComposeDigest(digest) },

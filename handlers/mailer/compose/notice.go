@@ -54,6 +54,48 @@ func ComposeAccessEnds(in AccessEnds) (subject, text, html string, err error) {
 	return v.write("notice")
 }
 
+// RolesChanged is what the mail says that tells a member of a change of their roles.
+type RolesChanged struct {
+	Portal  Portal
+	To      Person
+	By      Person // who did it; zero where that is no person, or the member
+	Account string
+	Roles   []Held // since then
+	At      time.Time
+}
+
+// Held is a role that somebody has, until a moment or, where that is zero, without end.
+type Held struct {
+	Role  string
+	Until time.Time
+}
+
+// ComposeRolesChanged writes the mail to the member.
+func ComposeRolesChanged(in RolesChanged) (subject, text, html string, err error) {
+	v, err := in.Portal.view(in.To)
+	if err != nil {
+		return "", "", "", fmt.Errorf("mail about roles: %w", err)
+	}
+	if in.At.IsZero() {
+		return "", "", "", errors.New("mail about roles: it has no time")
+	}
+	account, by := accountName(in.Account), ""
+	if in.By != (Person{}) {
+		by = " by " + in.By.both()
+	}
+	v.Subject = fmt.Sprintf("Your roles in %s were changed", account)
+	v.Notice.Lead = fmt.Sprintf("Your roles in %s on %s were changed on %s%s. You have now:", account, v.Portal, moment(in.At, in.To), by)
+	for _, held := range in.Roles {
+		until := ""
+		if !held.Until.IsZero() {
+			until = "until " + moment(held.Until, in.To)
+		}
+		v.Notice.Rows = append(v.Notice.Rows, noticeRow{name(held.Role), until})
+	}
+	v.Notice.Then = "If you did not expect that, ask whoever manages the users of this account."
+	return v.write("notice")
+}
+
 // OwnerChanged is what the mail says that tells a security contact that somebody has become, or is no longer, an owner.
 type OwnerChanged struct {
 	Portal  Portal

@@ -1,0 +1,75 @@
+package handlers
+
+import (
+	"roster/domain"
+	"roster/events"
+)
+
+// PersonMails are the kinds of mails to a person that facts about their user, or about an address that wants to be one,
+// call for, by the facts' names (SPEC 4.2 to 4.5, 1.3, 7.4; RELIABILITY S22).
+func PersonMails() map[string][]string {
+	return map[string][]string{
+		"password.changed":            {"password_changed"},
+		"password.reset":              {"password_reset"},
+		"password.reset_requested":    {"reset_link"},
+		"user.email_change_requested": {"address_link", "address_asked"},
+		"user.email_changed":          {"address_changed"},
+		"address.signup_requested":    {"sign_up"},
+		"identity.unlinked":           {"identity_unlinked"},
+		"factor.verified":             {"factor_added"},
+		"factor.removed":              {"factor_removed"},
+		"factor.reset":                {"factor_reset"},
+		"recovery_codes.issued":       {"recovery_codes"},
+	}
+}
+
+// PlannedMail is a mail that a command would have sent, as the mailer calls it: about an invitation to whoever is
+// invited, or to a user, or to a contact. To an address without a user it names nobody.
+type PlannedMail struct {
+	Kind       string
+	Invitation events.InvitationID
+	User       events.UserID
+	Contact    events.ContactID
+}
+
+// mailsOf are the mails that a fact calls for. a is the account that it is about, after it.
+func mailsOf(b events.Boundary, f events.Event, a domain.Account) (list []PlannedMail) {
+	if b.Kind == events.UserBoundary || b.Kind == events.AddressBoundary {
+		name := events.KindOf(f).Name
+		if name == "identity.unlinked" && b.Kind != events.UserBoundary { // told by the user's own
+			return nil
+		}
+		var user events.UserID
+		if b.Kind == events.UserBoundary {
+			user = events.UserID(b.ID)
+		}
+		for _, kind := range PersonMails()[name] {
+			list = append(list, PlannedMail{Kind: kind, User: user})
+		}
+		return list
+	}
+	//roster:partial the others call for none, but where the owners change
+	switch e := f.(type) {
+	case events.InvitationCreated:
+		if len(e.Accounts) == 0 || e.Accounts[0].Any() == b.ID { // told by its first account
+			list = append(list, PlannedMail{Kind: "invitation", Invitation: e.Invitation})
+		}
+	case events.InvitationResent:
+		if i, _ := a.Invitation(e.Invitation); len(i.Accounts) == 0 || i.Accounts[0].Any() == b.ID {
+			list = append(list, PlannedMail{Kind: "invitation", Invitation: e.Invitation})
+		}
+	case events.MembershipRoleChanged:
+		list = append(list, PlannedMail{Kind: "roles_changed", User: e.User})
+	}
+	kind := "owner_lost"
+	had, has := a.Owned(f)
+	if has {
+		kind = "owner_won"
+	}
+	if had != has {
+		for _, c := range a.ContactsFor(domain.SecurityContact) {
+			list = append(list, PlannedMail{Kind: kind, Contact: c.ID})
+		}
+	}
+	return list
+}
