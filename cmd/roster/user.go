@@ -129,8 +129,12 @@ func memberShown() []column {
 	return columns("user", "id", "account", "account", "status", "status", "roles", "roles", "permissions", "permissions", "since", "since")
 }
 
-// memberChange sends a command on a member.
+// memberChange sends a command on a member, and shows the membership.
 func (c changes) memberChange(ctx context.Context, io stdio, to memberArg, method, verb string, with body) error {
+	return c.onMember(ctx, io, to, method, verb, with, memberShown())
+}
+
+func (c changes) onMember(ctx context.Context, io stdio, to memberArg, method, verb string, with body, shown []column) error {
 	api, err := c.changer(io)
 	if err != nil {
 		return err
@@ -139,7 +143,7 @@ func (c changes) memberChange(ctx context.Context, io stdio, to memberArg, metho
 	if err != nil {
 		return err
 	}
-	return api.do(ctx, method, at("accounts", to.Account, "users", user, verb), with, api.showing(memberShown()))
+	return api.do(ctx, method, at("accounts", to.Account, "users", user, verb), with, api.showing(shown))
 }
 
 // grantFlags are what a grant has beside its roles.
@@ -221,7 +225,7 @@ type userUnlinkCmd struct {
 }
 
 func (c userUnlinkCmd) Run(ctx context.Context, io stdio) error {
-	return c.memberChange(ctx, io, c.memberArg, remove, "identity", nil)
+	return c.onMember(ctx, io, c.memberArg, remove, "identity", nil, columns("unlinked", "id"))
 }
 
 type userBulkCmd struct {

@@ -12,6 +12,7 @@ import (
 	"roster/events"
 	"roster/handlers"
 	"roster/handlers/enroll"
+	"roster/infra/oidc/oidctest"
 	"roster/infra/passkey"
 	"roster/infra/passkey/passkeytest"
 )
@@ -36,11 +37,11 @@ func (w *ssoWorld) openAnother(name, email, domainOf string) (events.AccountID, 
 		w.t.Fatal(err)
 	}
 	owner := handlers.Call{Actor: events.Actor{Type: events.ByUser, ID: r.User.String()}}
-	secret, err := w.access.KeepClientSecret(w.t.Context(), account, nil, clientSecret)
+	secret, err := w.access.KeepClientSecret(w.t.Context(), account, nil, oidctest.ClientSecret)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.do(owner, domain.ConnectSSO{Account: account, Issuer: w.idp.server.URL, ClientID: "roster", Secret: secret, JoinRoles: []string{"viewer"}})
+	w.do(owner, domain.ConnectSSO{Account: account, Issuer: w.idp.URL(), ClientID: "roster", Secret: secret, JoinRoles: []string{"viewer"}})
 	w.do(operator(), domain.VerifyDomain{Account: account, Domain: domainOf})
 	return account, owner
 }
@@ -103,7 +104,7 @@ func TestSSOCode(t *testing.T) {
 	for name, loose := range map[string]bool{"by the verifier": false, "by the nonce, at a provider that checks no verifier": true} {
 		t.Run(name, func(t *testing.T) {
 			w := newSSO(t)
-			w.idp.set(func() { w.idp.loose = loose })
+			w.idp.Set(func() { w.idp.Loose = loose })
 			w.person("s-olga", "olga@acme.example")
 			stolen, err := url.Parse(w.browser().atProvider(w.account))
 			if err != nil {

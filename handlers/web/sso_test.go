@@ -15,6 +15,7 @@ import (
 	"roster/handlers"
 	"roster/handlers/access"
 	"roster/infra/oidc"
+	"roster/infra/oidc/oidctest"
 )
 
 // ssoWorld is a portal whose first account has connected a provider that speaks for acme.example.
@@ -22,7 +23,7 @@ type ssoWorld struct {
 	*world
 	account events.AccountID
 	owner   handlers.Call
-	idp     *provider
+	idp     *oidctest.Provider
 }
 
 const publicURL = "http://localhost:8080"
@@ -30,7 +31,7 @@ const publicURL = "http://localhost:8080"
 func newSSO(t *testing.T) *ssoWorld {
 	t.Helper()
 	w := &ssoWorld{world: newWorld(t)}
-	w.idp = newProvider(t, w.clock.now)
+	w.idp = oidctest.New(t, w.clock.now)
 	w.access.UseProviders(oidc.New(oidc.Options{AllowPrivate: true, Now: w.clock.now}), publicURL+"/sign-in/sso/callback")
 	w.account, w.owner = w.open()
 	w.connect(domain.ConnectSSO{})
@@ -40,18 +41,18 @@ func newSSO(t *testing.T) *ssoWorld {
 
 func (w *ssoWorld) connect(c domain.ConnectSSO) {
 	w.t.Helper()
-	secret, err := w.access.KeepClientSecret(w.t.Context(), w.account, nil, clientSecret)
+	secret, err := w.access.KeepClientSecret(w.t.Context(), w.account, nil, oidctest.ClientSecret)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	c.Account, c.Issuer, c.ClientID, c.Secret = w.account, w.idp.server.URL, "roster", secret
+	c.Account, c.Issuer, c.ClientID, c.Secret = w.account, w.idp.URL(), "roster", secret
 	w.do(w.owner, c)
 }
 
 // person is who comes to the provider from now on.
 func (w *ssoWorld) person(sub, email string) {
-	w.idp.set(func() {
-		w.idp.claims = map[string]any{"sub": sub, "email": email, "email_verified": true, "given_name": "Pat", "family_name": "Provided"}
+	w.idp.Set(func() {
+		w.idp.Claims = map[string]any{"sub": sub, "email": email, "email_verified": true, "given_name": "Pat", "family_name": "Provided"}
 	})
 }
 
@@ -181,12 +182,12 @@ func TestSSO(t *testing.T) {
 
 	// The keys of a provider turn over.
 	w.person("s-olga", "olga@acme.example")
-	w.idp.set(func() { w.idp.kid, w.idp.alg = "two", "ES256" })
+	w.idp.Set(func() { w.idp.KeyID, w.idp.Alg = "two", "ES256" })
 	if a, _ := w.comes(); a.status != http.StatusSeeOther {
 		t.Errorf("with another key: %d\n%s", a.status, a.body)
 	}
-	if w.idp.keys != 2 {
-		t.Errorf("the keys were asked for %d times", w.idp.keys)
+	if w.idp.KeysAsked != 2 {
+		t.Errorf("the keys were asked for %d times", w.idp.KeysAsked)
 	}
 }
 
@@ -198,9 +199,9 @@ func TestSSOFlaws(t *testing.T) {
 	if a, _ := w.comes(); a.status != http.StatusSeeOther {
 		t.Fatalf("the good way: %d\n%s", a.status, a.body)
 	}
-	claim := func(name string, value any) func() { return func() { w.idp.claims[name] = value } }
+	claim := func(name string, value any) func() { return func() { w.idp.Claims[name] = value } }
 	answer := func(name string, values ...string) func() {
-		return func() { w.idp.callback = url.Values{name: values} }
+		return func() { w.idp.Callback = url.Values{name: values} }
 	}
 	wrong := "prove who you are"
 	for name, c := range map[string]struct {
@@ -220,9 +221,9 @@ func TestSSOFlaws(t *testing.T) {
 		"not yet":                          {claim("nbf", w.clock.now().Add(time.Hour).Unix()), 401, wrong},
 		"no subject":                       {claim("sub", nil), 401, wrong},
 		"an empty subject":                 {claim("sub", ""), 401, wrong},
-		"alg none":                         {func() { w.idp.alg = "none" }, 401, wrong},
-		"alg HS256 by the client's secret": {func() { w.idp.alg = "HS256" }, 401, wrong},
-		"signed by another key":            {func() { w.idp.alg = "forged" }, 401, wrong}, // as CVE-2026-1529: claims without a signature
+		"alg none":                         {func() { w.idp.Alg = "none" }, 401, wrong},
+		"alg HS256 by the client's secret": {func() { w.idp.Alg = "HS256" }, 401, wrong},
+		"signed by another key":            {func() { w.idp.Alg = "forged" }, 401, wrong}, // as CVE-2026-1529: claims without a signature
 		"an address that is not verified":  {claim("email_verified", false), 403, "has not verified"},
 		"verified as text":                 {claim("email_verified", "true"), 403, "has not verified"},
 		"verified left out":                {claim("email_verified", nil), 403, "has not verified"},
@@ -230,7 +231,7 @@ func TestSSOFlaws(t *testing.T) {
 		"two addresses":                    {claim("email", "a@acme.example, olga@acme.example"), 401, wrong},
 		"an address elsewhere":             {claim("email", "olga@other.example"), 422, "Code: domain_not_allowed"},
 		"an address below the domain":      {claim("email", "olga@sub.acme.example"), 422, "Code: domain_not_allowed"},
-		"nobody we know":                   {func() { w.idp.claims["sub"], w.idp.claims["email"] = "s-x", "x@acme.example" }, 403, "has invited this address"},
+		"nobody we know":                   {func() { w.idp.Claims["sub"], w.idp.Claims["email"] = "s-x", "x@acme.example" }, 403, "has invited this address"},
 		"the address of another subject":   {claim("sub", "s-other"), 403, "Code: wrong_recipient"}, // CVE-2026-55670: recycled
 		"the provider says no":             {answer("error", "access_denied"), 403, "has not signed you in"},
 		"another provider answers":         {answer("iss", "https://evil.example"), 401, wrong}, // RFC 9207
@@ -240,18 +241,18 @@ func TestSSOFlaws(t *testing.T) {
 		"another code":                     {answer("code", "x"), 401, wrong},
 		"a parameter twice":                {answer("code", "x", "y"), 401, wrong},
 		"no token": {func() {
-			w.idp.token = func(hw http.ResponseWriter) bool { _, _ = io.WriteString(hw, "{}"); return true }
+			w.idp.Token = func(hw http.ResponseWriter) bool { _, _ = io.WriteString(hw, "{}"); return true }
 		}, 0, ""},
-		"the token endpoint fails": {func() { w.idp.token = func(hw http.ResponseWriter) bool { hw.WriteHeader(500); return true } }, 503, "Code: unavailable"},
+		"the token endpoint fails": {func() { w.idp.Token = func(hw http.ResponseWriter) bool { hw.WriteHeader(500); return true } }, 503, "Code: unavailable"},
 		"the token endpoint leads away": {func() {
-			w.idp.token = func(hw http.ResponseWriter) bool {
+			w.idp.Token = func(hw http.ResponseWriter) bool {
 				hw.Header().Set("Location", "http://127.0.0.1:1/")
 				hw.WriteHeader(307)
 				return true
 			}
 		}, 503, "Code: unavailable"},
 		"an endless answer": {func() {
-			w.idp.token = func(hw http.ResponseWriter) bool {
+			w.idp.Token = func(hw http.ResponseWriter) bool {
 				hw.Header().Set("Content-Type", "application/json")
 				_, _ = io.WriteString(hw, `{"access_token":"`+strings.Repeat("x", 2<<20)+`","token_type":"Bearer"}`)
 				return true
@@ -260,8 +261,8 @@ func TestSSOFlaws(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			good()
-			w.idp.set(func() {
-				w.idp.alg, w.idp.callback, w.idp.token = "RS256", nil, nil
+			w.idp.Set(func() {
+				w.idp.Alg, w.idp.Callback, w.idp.Token = "RS256", nil, nil
 				c.breaks()
 			})
 			before := w.last()
@@ -300,7 +301,7 @@ func (w *ssoWorld) signedIn(b *browser) bool {
 func TestSSOOnce(t *testing.T) {
 	w := newSSO(t)
 	w.person("s-olga", "olga@acme.example")
-	w.idp.set(func() { w.idp.reusable = true })
+	w.idp.Set(func() { w.idp.Reusable = true })
 	at, err := url.Parse(w.server.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -360,7 +361,7 @@ func TestSSOFactor(t *testing.T) {
 	olga, _ := w.holder("olga@acme.example")
 	codes := w.totp(olga)
 
-	w.idp.set(func() { w.idp.claims["amr"], w.idp.claims["acr"] = []string{"mfa", "otp"}, "aal3" })
+	w.idp.Set(func() { w.idp.Claims["amr"], w.idp.Claims["acr"] = []string{"mfa", "otp"}, "aal3" })
 	b := w.browser()
 	back := b.atProvider(w.account)
 	at, err := url.Parse(w.server.URL)
@@ -390,7 +391,7 @@ func TestSSOFactor(t *testing.T) {
 	}
 	again := w.browser()
 	again.client.Jar.SetCookies(at, kept)
-	w.idp.set(func() { w.idp.reusable = true })
+	w.idp.Set(func() { w.idp.Reusable = true })
 	if a := again.get(back); a.status < 400 || w.signedIn(again) {
 		t.Errorf("used again: %d", a.status)
 	}

@@ -72,6 +72,7 @@ func table() []row {
 		{pkg: "infra/sms"},
 		{pkg: "infra/passkey", own: []string{"events", "handlers/access"}, third: []string{webauthn}},
 		{pkg: "infra/passkey/passkeytest", any: true}, // for tests: keys such as an authenticator makes
+		{pkg: "infra/oidc/oidctest", any: true},       // for tests: an OpenID provider
 		{pkg: "infra/oidc", own: []string{"events", "handlers/access"}, third: []string{oidc, oauth2}},
 		{pkg: "infra/geoip", third: []string{maxminddb}},
 		{pkg: "infra/lease", third: []string{pgx}},
