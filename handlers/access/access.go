@@ -66,6 +66,7 @@ type Access struct {
 	redirect  string    // where providers send people back to
 	refusing  Pace      // sign-ins
 	resets    Pace
+	moves     Pace     // of addresses
 	portal    string   // what the portal is called
 	portals   []string // the origins that sign-ins may be handed over to
 	frames    bool     // portals show the page in a frame

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"roster/domain"
 	"roster/events"
@@ -23,8 +24,10 @@ func (l EmailLink) actor() events.Actor {
 }
 
 // RequestEmailChange has a link sent to an address that whoever asks wants to sign in with from now on (SPEC 4.2). What
-// stands in the way of any change is said first, and costs no attempt; whether the address is somebody's is not said.
+// stands in the way of any change is said first, and costs no attempt; whether the address is somebody's is not said, nor
+// does the time tell.
 func (a *Access) RequestEmailChange(ctx context.Context, call handlers.Call, email, password string) (handlers.Result, error) {
+	defer a.moves.Hold(ctx, time.Now())
 	cmd, err := a.emailChange(ctx, call, email)
 	if err != nil {
 		return handlers.Result{}, err

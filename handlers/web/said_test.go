@@ -12,14 +12,14 @@ import (
 )
 
 // What the rules say to whoever filled in a form is in the catalogue, words of theirs that stand in it or not; and so is
-// every code with which something is refused (SPEC 7.2). What is said of the form of a JSON body is no page's.
+// every code with which something is refused (SPEC 7.2), and every mail that the operator is shown. What is said of the form of a JSON body is no page's.
 func TestRulesInCatalogue(t *testing.T) {
 	c, err := readCatalogue()
 	if err != nil {
 		t.Fatal(err)
 	}
 	english := words{Lang: "en", texts: c.fallback, fallback: c.fallback, patterns: c.patterns}
-	said, codes := messagesOf(t, "../../domain", "../access", "../enroll", "../eraser", "../locale", "../api")
+	said, codes, _ := messagesOf(t, "../../domain", "../access", "../enroll", "../eraser", "../locale", "../api")
 	if len(said) < 120 || len(codes) < 35 {
 		t.Fatalf("only %d messages and %d codes are found", len(said), len(codes))
 	}
@@ -33,12 +33,22 @@ func TestRulesInCatalogue(t *testing.T) {
 			t.Errorf("%s: there is no text code.%s", where, code) // invalid says what is; the pages have words of their own for the rest
 		}
 	}
+	_, _, mails := messagesOf(t, "../mailer")
+	if len(mails) < 20 {
+		t.Fatalf("only %d mails are found", len(mails))
+	}
+	for mail, where := range mails {
+		if c.fallback["operator.mail_of."+mail] == "" {
+			t.Errorf("%s: there is no text operator.mail_of.%s", where, mail)
+		}
+	}
 }
 
-// messagesOf are the formats of what rules say of what they were given, and the codes that there are, with where each stands.
-func messagesOf(t *testing.T, folders ...string) (said, codes map[string]string) {
+// messagesOf are the formats of what rules say of what they were given, the codes and the kinds of mails that there are,
+// with where each stands.
+func messagesOf(t *testing.T, folders ...string) (said, codes, mails map[string]string) {
 	t.Helper()
-	said, codes = map[string]string{}, map[string]string{}
+	said, codes, mails = map[string]string{}, map[string]string{}, map[string]string{}
 	for _, folder := range folders {
 		files, err := filepath.Glob(folder + "/*.go")
 		if err != nil || len(files) == 0 {
@@ -61,12 +71,14 @@ func messagesOf(t *testing.T, folders ...string) (said, codes map[string]string)
 				}
 				if v, ok := n.(*ast.ValueSpec); ok && nameOf(v.Type) == "Code" && len(v.Values) == 1 {
 					codes[formatOf(v.Values[0])] = set.Position(v.Pos()).String()
+				} else if ok && nameOf(v.Type) == "Kind" && len(v.Values) == 1 {
+					mails[formatOf(v.Values[0])] = set.Position(v.Pos()).String()
 				}
 				return true
 			})
 		}
 	}
-	return said, codes
+	return said, codes, mails
 }
 
 // messagesIn are the expressions in a node that are messages for people.

@@ -162,6 +162,9 @@ func (l *lab) toldApart(ctx context.Context, p *portal, people []string) error {
 		{"reset", "/v1/password-resets", ""},
 		{"sign-up", "/v1/signup", ""},
 	} {
+		if !l.wanted("sign-in/told-apart/" + tried.name) {
+			continue
+		}
 		classes := []*class{
 			{name: "user", email: func(n int) string { return people[n] }},
 			{name: "unknown", email: func(n int) string { return fmt.Sprintf("nobody%d@customer.example", n) }},
