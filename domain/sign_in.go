@@ -92,6 +92,7 @@ type StartSession struct {
 	Challenge events.CommitID  // the attempt in which the password was verified: it leads to one session
 	SSO       events.AccountID // whose provider vouched for the user, in place of a password
 	Once      events.CommitID  // what was begun with it
+	Elsewhere bool             // on a device and from where the person is signed in nowhere
 }
 
 func (c StartSession) Name() string { return "SignIn" }
@@ -120,7 +121,7 @@ func (c StartSession) Decide(w *World, is Issued) error {
 	}
 	w.makeRoom(u)
 	w.record(events.OfUser(c.User), events.SessionStarted{Session: c.Session, TokenHash: c.TokenHash, Method: c.method(),
-		ExpiresAt: is.At.Add(w.sessionLifetime(c.User)), Attempt: c.Attempt, Factor: c.Factor, Step: c.Step, Count: c.Count})
+		ExpiresAt: is.At.Add(w.sessionLifetime(c.User)), Attempt: c.Attempt, Factor: c.Factor, Step: c.Step, Count: c.Count, Elsewhere: c.Elsewhere})
 	if !c.SSO.IsZero() {
 		w.record(events.OfUser(c.User), events.IdentityUsed{Account: c.SSO, Connection: w.Account(c.SSO).SSO.Connection, Session: c.Session, Once: c.Once})
 	}

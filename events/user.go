@@ -73,6 +73,8 @@ type SessionStarted struct {
 	Portal string    `json:"portal,omitempty"`
 	// Account is the only one, with what is below it, that a session opened by the operator is good for; zero: all.
 	Account AccountID `json:"account,omitzero"`
+	// Elsewhere says that nothing of it was known: neither the device, nor its kind at its network address.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 }
 
 // How a session began where nobody showed a credential.

@@ -20,6 +20,7 @@ func PersonMails() map[string][]string {
 		"factor.removed":              {"factor_removed"},
 		"factor.reset":                {"factor_reset"},
 		"recovery_codes.issued":       {"recovery_codes"},
+		"session.started":             {"signed_in_elsewhere"},
 	}
 }
 
@@ -37,6 +38,9 @@ func mailsOf(b events.Boundary, f events.Event, a domain.Account) (list []Planne
 	if b.Kind == events.UserBoundary || b.Kind == events.AddressBoundary {
 		name := events.KindOf(f).Name
 		if name == "identity.unlinked" && b.Kind != events.UserBoundary { // told by the user's own
+			return nil
+		}
+		if s, ok := f.(events.SessionStarted); ok && !s.Elsewhere {
 			return nil
 		}
 		var user events.UserID

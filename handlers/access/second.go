@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,11 @@ func (a *Access) start(ctx context.Context, call handlers.Call, cmd domain.Start
 		return SignedIn{}, err
 	}
 	cmd.TokenHash = hash
+	if known.IsZero() {
+		if cmd.Elsewhere, err = a.elsewhere(ctx, cmd.User, call.Origin); err != nil {
+			return SignedIn{}, err
+		}
+	}
 	call.Actor = events.Actor{Type: events.ByUser, ID: cmd.User.String(), Session: cmd.Session}
 	r, err := a.app.Do(ctx, call, cmd)
 	switch {
@@ -48,6 +54,30 @@ func (a *Access) start(ctx context.Context, call handlers.Call, cmd domain.Start
 		in.Device = a.writeDevice(cmd.User, events.AnyID(uuid.Must(uuid.NewV7())))
 	}
 	return in, nil
+}
+
+// looksBack is how many of somebody's sessions a sign-in is held against.
+const looksBack = 10
+
+// elsewhere says that somebody who is signed in already signs in by another kind of device, or from another network
+// address, than with any of their last sessions: they are told (RELIABILITY S22, ASVS 6.3.5).
+func (a *Access) elsewhere(ctx context.Context, user events.UserID, now events.OriginInfo) (bool, error) {
+	u, _, err := a.app.User(ctx, user)
+	if err != nil {
+		return false, err
+	}
+	live := u.Live(a.app.Now())
+	live = slices.DeleteFunc(live, func(s domain.Session) bool { return s.OpenedBy != "" || s.Portal != "" })
+	for _, s := range live[:min(len(live), looksBack)] {
+		from, err := a.app.Origin(ctx, events.OfUser(user), s.Pos)
+		if errors.Is(err, handlers.ErrErased) {
+			return false, nil
+		}
+		if err != nil || from == now {
+			return false, err
+		}
+	}
+	return len(live) > 0, nil
 }
 
 func isCode(err error, code domain.Code) bool {

@@ -60,6 +60,8 @@ type told struct {
 	To         json.RawMessage     `json:"to"`
 	Ended      []events.Grant      `json:"ended"`
 	Left       []events.Grant      `json:"left"`
+	Session    events.SessionID    `json:"session"`
+	Elsewhere  bool                `json:"elsewhere"`
 }
 
 // rows are the mails that an event calls for.
@@ -70,7 +72,10 @@ func (m *Mailer) rows(ctx context.Context, attributes map[string]string, data []
 	}
 	r := Row{Event: attributes["id"], Invitation: body.Invitation, Generation: body.Generation, Subject: body.User.Any(), Account: body.Account, Since: m.now()}
 	name := nameOf(attributes["type"])
-	if rows, ok, err := r.own(name, attributes, body.From); ok || err != nil {
+	if name == "session.started" && !body.Elsewhere {
+		return nil, nil
+	}
+	if rows, ok, err := r.own(name, attributes, body); ok || err != nil {
 		return rows, err
 	}
 	_, account, ok := strings.Cut(attributes["source"], "/accounts/")

@@ -42,7 +42,7 @@ func (m *Mailer) letter(ctx context.Context, r Row) (mail Mail, settled string, 
 		return m.rolesChanged(ctx, r)
 	case MailOwnerWon, MailOwnerLost:
 		return m.ownerChanged(ctx, r)
-	case MailPasswordChanged, MailPasswordReset, MailResetLink, MailAddressLink, MailAddressAsked, MailAddressChanged, MailUnlinked:
+	case MailPasswordChanged, MailPasswordReset, MailResetLink, MailAddressLink, MailAddressAsked, MailAddressChanged, MailUnlinked, MailElsewhere:
 		return m.own(ctx, r)
 	case MailSignup:
 		return m.signup(ctx, r)

@@ -61,14 +61,15 @@ const (
 	MailOwnerWon      Kind = "owner_won"      // to a security contact (SPEC 1.5)
 	MailOwnerLost     Kind = "owner_lost"     // to a security contact (SPEC 1.5)
 
-	MailPasswordChanged Kind = "password_changed"  // to the person (SPEC 4.3)
-	MailPasswordReset   Kind = "password_reset"    // to the person (SPEC 4.4)
-	MailResetLink       Kind = "reset_link"        // to whoever has forgotten their password (SPEC 4.4)
-	MailAddressLink     Kind = "address_link"      // to the new address, or to whoever has it already (SPEC 4.2)
-	MailAddressAsked    Kind = "address_asked"     // to the old address (SPEC 4.2)
-	MailAddressChanged  Kind = "address_changed"   // to the old address (SPEC 4.2)
-	MailSignup          Kind = "sign_up"           // to whoever wants to open an account (SPEC 1.3)
-	MailUnlinked        Kind = "identity_unlinked" // to the person (SPEC 7.4)
+	MailPasswordChanged Kind = "password_changed"    // to the person (SPEC 4.3)
+	MailPasswordReset   Kind = "password_reset"      // to the person (SPEC 4.4)
+	MailResetLink       Kind = "reset_link"          // to whoever has forgotten their password (SPEC 4.4)
+	MailAddressLink     Kind = "address_link"        // to the new address, or to whoever has it already (SPEC 4.2)
+	MailAddressAsked    Kind = "address_asked"       // to the old address (SPEC 4.2)
+	MailAddressChanged  Kind = "address_changed"     // to the old address (SPEC 4.2)
+	MailSignup          Kind = "sign_up"             // to whoever wants to open an account (SPEC 1.3)
+	MailUnlinked        Kind = "identity_unlinked"   // to the person (SPEC 7.4)
+	MailElsewhere       Kind = "signed_in_elsewhere" // to the person (RELIABILITY S22)
 )
 
 // Bulk says that such mails come by the thousand, when thousands are invited or a day's digests are due. Others go before

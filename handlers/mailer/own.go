@@ -3,6 +3,7 @@ package mailer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ import (
 
 // own are the rows for an event about somebody's own user, or about an address that wants to be one; ok is false for any
 // other event.
-func (r Row) own(name string, attributes map[string]string, from json.RawMessage) (rows []Row, ok bool, err error) {
+func (r Row) own(name string, attributes map[string]string, body told) (rows []Row, ok bool, err error) {
 	kinds := handlers.PersonMails()[name]
 	if kinds == nil {
 		return nil, false, nil
@@ -30,8 +31,11 @@ func (r Row) own(name string, attributes map[string]string, from json.RawMessage
 		return nil, false, fmt.Errorf("not an event of a user or an address: %w", err)
 	}
 	r.Subject = events.AnyID{}
-	if name == "user.email_changed" {
-		if err := json.Unmarshal(from, &r.Subject); err != nil {
+	switch name {
+	case "session.started":
+		r.Subject = body.Session.Any()
+	case "user.email_changed":
+		if err := json.Unmarshal(body.From, &r.Subject); err != nil {
 			return nil, false, err
 		}
 	}
@@ -66,6 +70,15 @@ func (m *Mailer) own(ctx context.Context, r Row) (mail Mail, settled string, err
 			return mail, "confirmed", nil
 		}
 		in.About = compose.AddressAsked
+	case MailElsewhere:
+		in.About = compose.SignedInElsewhere
+		if s, ok := u.Session(events.SessionID(r.Subject)); ok { // else it has ended, and nobody knows any more from where it was
+			from, err := m.App.Origin(ctx, events.OfUser(u.ID), s.Pos)
+			if err != nil && !errors.Is(err, handlers.ErrErased) {
+				return mail, "", err
+			}
+			in.IP, in.Device = from.IP, from.Device
+		}
 	case MailUnlinked:
 		a, _, err := m.App.Account(ctx, r.Account)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"roster/domain"
 	"roster/events"
+	"roster/handlers"
 	"roster/infra/feedlog/feedtest"
 )
 
@@ -145,4 +146,25 @@ func TestMailsAboutSignUp(t *testing.T) {
 	if strings.Contains(got, "/sign-up/") {
 		t.Errorf("a link for somebody who has a user: %s", got)
 	}
+}
+
+// RELIABILITY S22: a person is told of a sign-in of which nothing was known, with the device and the network address, and
+// of no other.
+func TestASignInElsewhereIsTold(t *testing.T) {
+	p := open(t, nil)
+	grace, _ := p.Join("grace@guests.example", "Grace", "Hopper")
+	u, _, err := p.App.User(t.Context(), grace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.run(p.mailer(nil))()
+	for _, elsewhere := range []bool{false, true, false} {
+		session := events.SessionID(uuid.Must(uuid.NewV7()))
+		call := handlers.Call{Actor: events.Actor{Type: events.ByUser, ID: grace.String(), Session: session}, Origin: events.OriginInfo{IP: "192.0.2.44", Device: "Lynx/2.9"}}
+		if _, err := p.App.Do(t.Context(), call, domain.StartSession{User: grace, Session: session, Password: u.Password, Elsewhere: elsewhere}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.Do(p.ByOwner(), domain.ChangeRole{Account: p.Account, User: grace, Grants: []events.Grant{{Roles: []string{domain.Manager}}}}) // a mail behind them
+	says(t, strings.Join(p.mails(2, "grace@guests.example"), ""), "signed in to Harbour Portal with your user on", "* Device: Lynx/2.9", "* Network address: 192.0.2.44")
 }

@@ -11,16 +11,17 @@ type About string
 
 // The mails on one's own user. Those with a link say until when it works, the others when it happened.
 const (
-	PasswordChanged About = "password_changed"  // by the person
-	PasswordReset   About = "password_reset"    // by a link
-	ResetLink       About = "reset_link"        // to choose a new password by
-	ConfirmAddress  About = "confirm_address"   // to the new address
-	AddressTaken    About = "address_taken"     // to an address that somebody else wants to have
-	AddressAsked    About = "address_asked"     // to the old address, when another one has been asked for
-	AddressChanged  About = "address_changed"   // to the old address
-	SignupLink      About = "sign_up"           // to open an account by
-	SignupKnown     About = "sign_up_known"     // to somebody who has a user already
-	Unlinked        About = "identity_unlinked" // from an account's provider
+	PasswordChanged   About = "password_changed"    // by the person
+	PasswordReset     About = "password_reset"      // by a link
+	ResetLink         About = "reset_link"          // to choose a new password by
+	ConfirmAddress    About = "confirm_address"     // to the new address
+	AddressTaken      About = "address_taken"       // to an address that somebody else wants to have
+	AddressAsked      About = "address_asked"       // to the old address, when another one has been asked for
+	AddressChanged    About = "address_changed"     // to the old address
+	SignupLink        About = "sign_up"             // to open an account by
+	SignupKnown       About = "sign_up_known"       // to somebody who has a user already
+	Unlinked          About = "identity_unlinked"   // from an account's provider
+	SignedInElsewhere About = "signed_in_elsewhere" // on a device that is not known
 )
 
 // Own is what a mail on somebody's own user says.
@@ -31,6 +32,8 @@ type Own struct {
 	Account string    // whose provider one is unlinked from
 	Link    string    // of those with one
 	At      time.Time // when it happened, or when the link stops working
+
+	IP, Device string // of a sign-in, as far as they are known
 }
 
 // ComposeOwn writes the mail.
@@ -91,6 +94,15 @@ func ComposeOwn(in Own) (subject, text, html string, err error) {
 		v.Subject = fmt.Sprintf("You no longer sign in by the provider of %s", account)
 		n.Lead = fmt.Sprintf("The link by which the provider of %s signs you in to %s was ended on %s, by yourself or by somebody who manages the users there. All your other sessions have been ended.", account, v.Portal, at)
 		n.Then = "If you know of no password of your own, \"Forgotten password\" on the sign-in page sends you a link to choose one. If you do not know of this, tell whoever manages the users of your accounts."
+	case SignedInElsewhere:
+		v.Subject = fmt.Sprintf("A sign-in to %s on another device", v.Portal)
+		n.Lead = fmt.Sprintf("Somebody, hopefully you, signed in to %s with your user on %s, on a device that you have not signed in on before.", v.Portal, at)
+		for _, r := range []noticeRow{{"Device", name(in.Device)}, {"Network address", name(in.IP)}} {
+			if r.How != "" {
+				n.Rows = append(n.Rows, r)
+			}
+		}
+		n.Then = stranger
 	default:
 		return "", "", "", errors.New("a mail about nothing that is known")
 	}

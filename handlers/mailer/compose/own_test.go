@@ -8,11 +8,11 @@ import (
 
 func own(about About) Own {
 	return Own{Portal: Portal{"Harbour Portal", "https://portal.example"}, To: Person{Name: "Grace <Hopper>", Email: "grace@guests.example", Zone: "Europe/Berlin"},
-		About: about, Account: "Guests <Ltd>", Link: "https://portal.example/reset/AQAB-_token", At: time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC)}
+		About: about, Account: "Guests <Ltd>", IP: "192.0.2.7", Device: "Firefox <148>", Link: "https://portal.example/reset/AQAB-_token", At: time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC)}
 }
 
 func TestOwnGolden(t *testing.T) {
-	for _, about := range []About{PasswordChanged, PasswordReset, ResetLink, ConfirmAddress, AddressTaken, AddressAsked, AddressChanged, SignupLink, SignupKnown, Unlinked} {
+	for _, about := range []About{PasswordChanged, PasswordReset, ResetLink, ConfirmAddress, AddressTaken, AddressAsked, AddressChanged, SignupLink, SignupKnown, Unlinked, SignedInElsewhere} {
 		t.Run(string(about), func(t *testing.T) {
 			subject, text, html, err := ComposeOwn(own(about))
 			if err != nil {
