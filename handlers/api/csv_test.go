@@ -54,8 +54,12 @@ func TestInviteByCSV(t *testing.T) {
 	}
 	// What is allowed in one of the accounts and not in the other is refused whole, whichever stands first.
 	other, _ := w.open("Other")
-	for _, text := range []string{"f@example.com,,,viewer,\ng@example.com,,,viewer," + other, "g@example.com,,,viewer," + other + "\nf@example.com,,,viewer,"} {
-		send("email,first_name,last_name,roles,account\n"+text).refused(404, "not_found")
+	for text, at := range map[string]string{"f@example.com,,,viewer,\ng@example.com,,,viewer," + other: "body.people[1].account",
+		"g@example.com,,,viewer," + other + "\nf@example.com,,,viewer,": "body.people[0].account", "f@example.com,,,viewer,\ng@example.com,,,viewer,nowhere": "body.people[1].account"} {
+		got := send("email,first_name,last_name,roles,account\n"+text).refused(404, "not_found")
+		if got.locations() != at || got.text("errors.0.message") != got.text("detail") {
+			t.Errorf("SPEC 2.1: %q: %s", text, got.body)
+		}
 	}
 	viewer := w.member(a, ann, "viewer")
 	w.do("POST", invitations(a), viewer.token, "x,y,z,w,v,u", "Content-Type", "text/csv").refused(403, "not_permitted")

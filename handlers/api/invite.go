@@ -85,15 +85,19 @@ type batch struct {
 	at      []int // where each stands in the request
 	barred  error // why the request was not allowed when it came; then nobody is claimed
 	own     bool  // its roles or account stand beside the people
+	account bool  // the account does
 }
 
 // located is a refusal of the batch, which says at whom of the list it begins.
 func (b *batch) located(err error) error {
 	var refusal *domain.Error
-	if !b.own || !errors.As(err, &refusal) {
+	if !b.own || !errors.As(err, &refusal) || refusal.Code == domain.NotFound && !b.account {
 		return err
 	}
 	at := fmt.Sprintf("body.people[%d]", b.at[0])
+	if refusal.Code == domain.NotFound {
+		at += ".account"
+	}
 	said := *refusal
 	said.Fields = nil
 	for _, f := range refusal.Fields {
@@ -207,10 +211,11 @@ func (b inviteBody) batches(account events.AccountID, whole domain.InviteUsers) 
 			if p.Account != "" || len(p.Roles) > 0 {
 				to.own = true
 				in := account
-				if p.Account != "" {
+				if to.account = p.Account != ""; to.account {
 					var err error
 					if in, err = accountID(p.Account); err != nil {
-						return nil, err
+						to.at = []int{i}
+						return nil, to.located(err)
 					}
 				}
 				to.cmd.Account, to.cmd.Others = in, nil

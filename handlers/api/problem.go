@@ -182,12 +182,15 @@ func (p problems) of(err error) *Problem {
 }
 
 func (p problems) ofRefusal(e *domain.Error) *Problem {
-	if e.Code == domain.NotFound {
-		e = &domain.Error{Code: e.Code, Detail: "there is no such thing, or it is not for you to see", Accounts: e.Accounts}
-	}
 	var fields []FieldError
 	for _, f := range e.Fields {
 		fields = append(fields, FieldError(f))
+	}
+	if e.Code == domain.NotFound { // where in the request it stands is no news to whoever has sent it
+		e = &domain.Error{Code: e.Code, Detail: "there is no such thing, or it is not for you to see", Accounts: e.Accounts}
+		for i := range fields {
+			fields[i].Message = e.Detail
+		}
 	}
 	out := p.make(e.Code, e.Detail, fields...)
 	for _, id := range e.Accounts {
