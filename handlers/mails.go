@@ -24,8 +24,8 @@ func PersonMails() map[string][]string {
 	}
 }
 
-// PlannedMail is a mail that a command would have sent, as the mailer calls it: about an invitation to whoever is
-// invited, or to a user, or to a contact. To an address without a user it names nobody.
+// PlannedMail is a mail that a command would have sent, as the mailer calls it: about an invitation, or to a user, or to a
+// contact. To an address without a user it names nobody.
 type PlannedMail struct {
 	Kind       string
 	Invitation events.InvitationID
@@ -55,13 +55,11 @@ func mailsOf(b events.Boundary, f events.Event, a domain.Account) (list []Planne
 	//roster:partial the others call for none, but where the owners change
 	switch e := f.(type) {
 	case events.InvitationCreated:
-		if len(e.Accounts) == 0 || e.Accounts[0].Any() == b.ID { // told by its first account
-			list = append(list, PlannedMail{Kind: "invitation", Invitation: e.Invitation})
-		}
+		list = aboutInvitation(list, a, e.Invitation, "invitation")
 	case events.InvitationResent:
-		if i, _ := a.Invitation(e.Invitation); len(i.Accounts) == 0 || i.Accounts[0].Any() == b.ID {
-			list = append(list, PlannedMail{Kind: "invitation", Invitation: e.Invitation})
-		}
+		list = aboutInvitation(list, a, e.Invitation, "invitation")
+	case events.InvitationLinkRequested: // whoever holds the link does not learn who may send another
+		list = aboutInvitation(list, a, e.Invitation, "link_requested")
 	case events.MembershipRoleChanged:
 		list = append(list, PlannedMail{Kind: "roles_changed", User: e.User})
 	}
@@ -76,4 +74,12 @@ func mailsOf(b events.Boundary, f events.Event, a domain.Account) (list []Planne
 		}
 	}
 	return list
+}
+
+// aboutInvitation adds a mail about an invitation, which its first account tells of.
+func aboutInvitation(list []PlannedMail, a domain.Account, id events.InvitationID, kind string) []PlannedMail {
+	if i, _ := a.Invitation(id); len(i.Accounts) > 0 && i.Accounts[0] != a.ID {
+		return list
+	}
+	return append(list, PlannedMail{Kind: kind, Invitation: id})
 }

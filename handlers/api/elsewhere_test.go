@@ -62,7 +62,7 @@ func TestSignedInElsewhere(t *testing.T) {
 	device := in("", "Chrome").text("device")
 	last := w.last()
 	in(device, "Chrome of another day")
-	w.do("POST", "/v1/operator/sessions", w.operator, body{"user": ann.id}).is(201)
+	w.do("POST", "/v1/operator/sessions", w.operator, body{"user": ann.id}, "User-Agent", "Edge").is(201) // not from where she is signed in
 	in("rd_made-up", "Edge")
 	if got := w.elsewhere(last); len(got) != 3 || got[0] || got[1] || !got[2] {
 		t.Errorf("S22: a known device, the operator, and one that is made up: %v", got)

@@ -34,6 +34,10 @@ func TestAskingForANewLink(t *testing.T) {
 	}
 	ask(1).refused(422, "invalid")
 	w.do("POST", at+"/"+id+"/resend", owner.token, nil).is(200)
+	plan := w.do("POST", "/v1/invitations/"+w.link(account, id, 1)+"/ask", "", nil, "Roster-Dry-Run", "true").is(200)
+	if sorted(plan, "mails", "kind") != "link_requested" || plan.text("mails.0.invitation") != id || plan.at("mails.0.user") != nil {
+		t.Errorf("SPEC 3.11: %s", plan.body)
+	}
 	first := ask(1).is(200)
 	if second := ask(1).is(200); string(second.body) != string(first.body) || strings.Contains(string(first.body), "@") || asked() != 1 {
 		t.Errorf("%s, then %s: %d", first.body, second.body, asked())

@@ -32,7 +32,7 @@ type plannedFact struct {
 
 type plannedMail struct {
 	Kind       string              `json:"kind"`
-	Invitation events.InvitationID `json:"invitation,omitzero" doc:"That it is about, to whoever is invited"`
+	Invitation events.InvitationID `json:"invitation,omitzero" doc:"That it is about"`
 	User       events.UserID       `json:"user,omitzero" doc:"Who gets it"`
 	Contact    events.ContactID    `json:"contact,omitzero" doc:"Who gets it"`
 }
