@@ -33,6 +33,11 @@ func (g *held) holds(p Permission) bool {
 	return false
 }
 
+// everything says that it gives every permission that there is or will be.
+func (g *held) everything() bool {
+	return len(g.only) == 0 && slices.ContainsFunc(g.roles, (*Role).everything)
+}
+
 // resolve says what grants mean that stand in the first account of a chain. A role that is not known gives nothing.
 func (w *World) resolve(chain []*Account, grants []events.Grant) []held {
 	list := make([]held, 0, len(grants))
@@ -154,6 +159,9 @@ func (a Access) covers(grants []held) bool {
 func covered(g *held, by []held) bool {
 	if g.owns && !slices.ContainsFunc(by, func(h held) bool { return h.owns }) {
 		return false
+	}
+	if slices.ContainsFunc(by, func(h held) bool { return h.everything() }) {
+		return true // as an owner's: nothing has to be looked at one by one
 	}
 	for _, p := range OwnPermissions() {
 		if g.holds(p) && !anyHolds(by, p) {

@@ -43,6 +43,11 @@ func (r *Role) Holds(p Permission) bool {
 	return holds
 }
 
+// everything says that the role gives every permission that there is or will be.
+func (r *Role) everything() bool {
+	return slices.Contains(r.Permissions, "*") && !slices.ContainsFunc(r.Permissions, func(p string) bool { return p[0] == '!' })
+}
+
 // Built says that the role is the portal profile's.
 func (r *Role) Built() bool { return r.Account.IsZero() }
 

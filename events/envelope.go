@@ -213,10 +213,7 @@ func Encode(c Commit) ([]byte, error) {
 	if w.incomplete() || c.Boundary.IsZero() || c.Boundary.Nobody() {
 		return nil, fmt.Errorf("encode %s: an envelope has log, id, boundary, time, command and actor", c.Boundary)
 	}
-	payload, err := json.Marshal(w)
-	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", c.Boundary, err)
-	}
+	payload := w.append(make([]byte, 0, 1024))
 	if len(payload) > MaxCommitBytes {
 		return nil, fmt.Errorf("encode %s: %d bytes, more than a commit may have (%d)", c.Boundary, len(payload), MaxCommitBytes)
 	}

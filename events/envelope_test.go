@@ -12,11 +12,15 @@ import (
 
 func vector(t *testing.T, name string) []byte {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", "envelope", name+".v1.json"))
+	text, err := vectorFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return text
+}
+
+func vectorFile(name string) ([]byte, error) {
+	return os.ReadFile(filepath.Join("testdata", "envelope", name+".v1.json"))
 }
 
 func mustBoundary(t *testing.T, s string) Boundary {
@@ -241,7 +245,7 @@ func TestEncodeRefuses(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	for _, name := range []string{"full", "minimal"} {
-		text, err := os.ReadFile(filepath.Join("testdata", "envelope", name+".v1.json"))
+		text, err := vectorFile(name)
 		if err != nil {
 			f.Fatal(err)
 		}
