@@ -49,6 +49,26 @@ func (w *wireCommit) append(b []byte) []byte {
 	return append(b, `]}`...)
 }
 
+// size is about how many bytes append writes: the log keeps them, and room that is not used would be kept as well.
+func (w *wireCommit) size() int {
+	const envelope, fact = 560, 80
+	n := envelope + w.Origin.size()
+	for i := range w.Facts {
+		n += fact + len(w.Facts[i].Data)
+		for _, box := range w.Facts[i].Sealed {
+			n += fact + box.size()
+		}
+	}
+	return n
+}
+
+func (x *Box) size() int {
+	if x == nil {
+		return 0
+	}
+	return len(`{"k":"","b":""}`) + base64.RawURLEncoding.EncodedLen(len(x.K)) + base64.RawURLEncoding.EncodedLen(len(x.B))
+}
+
 func (c *Cmd) append(b []byte) []byte {
 	b = appendBase64(append(b, `{"id":`...), c.ID[:], c.ID.IsZero())
 	b = appendText(append(b, `,"name":`...), c.Name)

@@ -213,7 +213,7 @@ func Encode(c Commit) ([]byte, error) {
 	if w.incomplete() || c.Boundary.IsZero() || c.Boundary.Nobody() {
 		return nil, fmt.Errorf("encode %s: an envelope has log, id, boundary, time, command and actor", c.Boundary)
 	}
-	payload := w.append(make([]byte, 0, 1024))
+	payload := w.append(make([]byte, 0, w.size()))
 	if len(payload) > MaxCommitBytes {
 		return nil, fmt.Errorf("encode %s: %d bytes, more than a commit may have (%d)", c.Boundary, len(payload), MaxCommitBytes)
 	}

@@ -200,7 +200,7 @@ func (p *program) startLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.log, err = eventlog.Open(ctx, conn, p.options.LogName, eventlog.SoleWriter(), eventlog.OnDisk(server))
+	p.log, err = eventlog.Open(ctx, conn, p.options.LogName, eventlog.OnDisk(server))
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func openPortal(ctx context.Context, dir string) (_ *portal, ready time.Duration
 	if err != nil {
 		return nil, 0, err
 	}
-	if p.log, err = eventlog.Open(ctx, conn, "roster", eventlog.SoleWriter(), eventlog.OnDisk(server)); err != nil {
+	if p.log, err = eventlog.Open(ctx, conn, "roster", eventlog.OnDisk(server)); err != nil {
 		return nil, 0, err
 	}
 	p.closers = append(p.closers, func() error { p.log.Close(); return nil })

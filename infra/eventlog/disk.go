@@ -17,9 +17,15 @@ type Disk interface {
 	HoldBatch(stream string) (release func() error, err error)
 }
 
-// OnDisk is for a server that acknowledges what is not on disk yet. The log then waits for the disk itself: nothing
-// that is not durable is answered or shown, whatever asks. Without it, the server's acknowledgement is the promise.
-func OnDisk(d Disk) Option { return func(l *Log) { l.disk = d } }
+// OnDisk is for a server in this process that acknowledges what is not on disk yet. The log then waits for the disk
+// itself: nothing that is not durable is answered or shown, whatever asks. It is the SoleWriter. Without a Disk, the
+// server's acknowledgement is the promise.
+func OnDisk(d Disk) Option {
+	return func(l *Log) {
+		SoleWriter()(l)
+		l.disk = d
+	}
+}
 
 // maxHeldBatch is how large a batch may be that the disk has to hold: the server keeps it in one file up to 8 MiB.
 const maxHeldBatch = 4 << 20
@@ -39,32 +45,6 @@ func (l *Log) onDisk(ctx context.Context, pos uint64) error {
 		}
 	}
 	l.reached(pos)
-	return nil
-}
-
-// show puts records into the ring once they are on disk: all that have come while it waited with one wait. stop is
-// called when that fails.
-func (l *Log) show(ctx context.Context, arrived <-chan []slot, stop func()) error {
-	for slots := range arrived {
-		slots = append([]slot(nil), slots...)
-		for more := true; more; {
-			select {
-			case s, ok := <-arrived:
-				slots = append(slots, s...)
-				more = ok
-			default:
-				more = false
-			}
-		}
-		// First: nobody sees a position that Last does not know.
-		if err := l.onDisk(ctx, slots[len(slots)-1].rec.Pos); err != nil {
-			stop()
-			for range arrived { // whoever sends ends soon
-			}
-			return err
-		}
-		l.ring.push(slots...)
-	}
 	return nil
 }
 

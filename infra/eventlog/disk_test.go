@@ -97,10 +97,8 @@ func TestNothingBeforeTheDisk(t *testing.T) {
 	}
 	ask("append", func() error { _, err := i.Append(t.Context(), logtest.NewWrite(b, 1, 10)); return err })
 	ask("read", func() error { _, err := i.Read(t.Context(), 1, 10); return err })
-	for range 2 { // the append, and the follower that has the record
-		if pos := <-disk.asked; pos != 2 {
-			t.Fatalf("position %d is waited for", pos)
-		}
+	if pos := <-disk.asked; pos != 2 {
+		t.Fatalf("position %d is waited for", pos)
 	}
 	ask("boundary", func() error {
 		recs, err := i.Boundary(t.Context(), b, 1)
@@ -143,9 +141,7 @@ func TestFailedDisk(t *testing.T) {
 		_, err := i.Append(t.Context(), logtest.NewWrite(b, 1, 10))
 		appended <- err
 	}()
-	for range 2 {
-		<-disk.asked
-	}
+	<-disk.asked
 	broken := errors.New("input/output error")
 	disk.set(gate, broken)
 	close(gate)

@@ -238,9 +238,21 @@ func (l *Log) boundary(ctx context.Context, b events.Boundary, after uint64, lim
 
 // pageAfter reads at least one and about limit records after a position; it never ends inside a batch.
 func (l *Log) pageAfter(ctx context.Context, after uint64, limit int) ([]events.Record, error) {
-	var recs []events.Record
+	slots, err := l.slotsAfter(ctx, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	recs := make([]events.Record, len(slots))
+	for i, s := range slots {
+		recs[i] = s.rec
+	}
+	return recs, nil
+}
+
+func (l *Log) slotsAfter(ctx context.Context, after uint64, limit int) ([]slot, error) {
+	var all []slot
 	for more := true; more; {
-		slots, _, err := l.page(ctx, after+1, "", min(pageRecords, max(1, limit-len(recs))))
+		slots, _, err := l.page(ctx, after+1, "", min(pageRecords, max(1, limit-len(all))))
 		if err != nil {
 			return nil, err
 		}
@@ -249,8 +261,8 @@ func (l *Log) pageAfter(ctx context.Context, after uint64, limit int) ([]events.
 				return nil, fmt.Errorf("%w: position %d cannot be read", ErrIntegrity, after+1)
 			}
 			after, more = s.rec.Pos, s.more
-			recs = append(recs, s.rec)
 		}
+		all = append(all, slots...)
 		if len(slots) > 0 {
 			continue
 		}
@@ -261,5 +273,5 @@ func (l *Log) pageAfter(ctx context.Context, after uint64, limit int) ([]events.
 			return nil, err
 		}
 	}
-	return recs, nil
+	return all, nil
 }

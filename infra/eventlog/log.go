@@ -34,6 +34,7 @@ type Log struct {
 	js       jetstream.JetStream
 	stream   string
 	prefix   string // of subjects, with the dot
+	taken    []byte // how an acknowledgement begins, as the server writes it
 	replicas int
 	sole     bool
 	disk     Disk // nil: what the server acknowledges is on disk
@@ -45,6 +46,8 @@ type Log struct {
 	batches chan struct{}
 	pages   chan struct{}
 	ring    *ring
+	holes   chan struct{} // in a sole writer's ring, see fill
+	doubts  chan struct{} // about the log's end, see fill
 	last    atomic.Uint64 // highest durable position that was acknowledged to or read by this process
 	ask     shared
 
@@ -78,11 +81,14 @@ func Open(ctx context.Context, nc *natsgo.Conn, name string, opts ...Option) (*L
 		js:       js,
 		stream:   strings.ToUpper(name) + "_LOG",
 		prefix:   name + ".log.",
+		taken:    fmt.Appendf(nil, `{"stream":"%s","seq":`, strings.ToUpper(name)+"_LOG"),
 		replicas: 1,
 		within:   remoteWithin,
 		keep:     ringRecords,
 		batches:  make(chan struct{}, batchesAtOnce),
 		pages:    make(chan struct{}, pagesAtOnce),
+		holes:    make(chan struct{}, 1),
+		doubts:   make(chan struct{}, 1),
 	}
 	for _, o := range opts {
 		o(l)
@@ -114,7 +120,11 @@ func Open(ctx context.Context, nc *natsgo.Conn, name string, opts ...Option) (*L
 	}
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l.stop = stop
-	l.stopped.Go(func() { l.follow(following) })
+	keepUp := l.follow
+	if l.sole {
+		keepUp = l.fill
+	}
+	l.stopped.Go(func() { keepUp(following) })
 	return l, nil
 }
 

@@ -1,7 +1,9 @@
 package eventlog
 
 import (
+	"context"
 	"sync"
+	"time"
 
 	"roster/events"
 )
@@ -9,6 +11,7 @@ import (
 const (
 	ringRecords = 16384
 	ringBytes   = 64 << 20
+	maxEarly    = 1024
 )
 
 // ring holds the newest records, without a hole, and wakes who waits for more. Its last record always ends a
@@ -21,6 +24,7 @@ type ring struct {
 	first   uint64 // position of the oldest record; last+1 when empty
 	last    uint64
 	bytes   int
+	early   map[uint64][]slot // by their first position: appended, and what stands before them has not come yet
 	waiting bool
 	changed chan struct{} // closed at every change that somebody waits for
 	err     error         // why nothing more will come
@@ -28,14 +32,62 @@ type ring struct {
 
 func newRing(last uint64, maxRecords, maxBytes int) *ring {
 	return &ring{maxRecords: maxRecords, maxBytes: maxBytes, slots: make([]slot, maxRecords),
-		first: last + 1, last: last, changed: make(chan struct{})}
+		first: last + 1, last: last, early: map[uint64][]slot{}, changed: make(chan struct{})}
 }
 
 // push adds records that follow the last one. A batch comes in one piece.
 func (r *ring) push(slots ...slot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.add(slots)
+	r.wake()
+}
+
+// offer adds records that follow each other, batches in one piece, as soon as what stands before them is there. Those
+// that are there already are left out. hole says that something before them is missing.
+func (r *ring) offer(slots ...slot) (hole bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(slots) > 0 && slots[0].rec.Pos <= r.last {
+		slots = slots[1:]
+	}
+	switch {
+	case r.err != nil || len(slots) == 0:
+		return false
+	case slots[0].rec.Pos > r.last+1:
+		if len(r.early) < maxEarly { // what is not kept is read from the log with the rest
+			r.early[slots[0].rec.Pos] = slots
+		}
+		return true
+	}
+	for len(slots) > 0 {
+		r.add(slots)
+		slots = r.early[r.last+1]
+	}
+	r.wake()
+	return len(r.early) > 0
+}
+
+// settles waits while something is missing and more comes: then whoever is late is on the way. It says whether nothing
+// is missing any more.
+func (r *ring) settles(ctx context.Context, patience time.Duration) bool {
+	for last := r.end(); ; {
+		if rest(ctx, patience) != nil {
+			return false
+		}
+		r.mu.Lock()
+		now, missing := r.last, len(r.early) > 0
+		r.mu.Unlock()
+		if !missing || now == last {
+			return !missing
+		}
+		last = now
+	}
+}
+
+func (r *ring) add(slots []slot) {
 	for _, s := range slots {
+		delete(r.early, s.rec.Pos)
 		size := len(s.rec.Payload)
 		for r.first <= r.last && (r.last-r.first+1 >= uint64(r.maxRecords) || r.bytes+size > r.maxBytes) {
 			oldest := r.at(r.first)
@@ -47,7 +99,6 @@ func (r *ring) push(slots ...slot) {
 		*r.at(r.last) = s
 		r.bytes += size
 	}
-	r.wake()
 }
 
 func (r *ring) at(pos uint64) *slot { return &r.slots[pos%uint64(len(r.slots))] }

@@ -13,7 +13,6 @@ import (
 const (
 	tailMessages = 1000
 	tailBytes    = 8 << 20
-	tailWaiting  = 256              // records or batches that wait for the disk
 	tailIdle     = 30 * time.Second // after which the server forgets a consumer that nobody reads
 	tailExpiry   = 10 * time.Second
 	createWithin = 4 * time.Second
@@ -22,12 +21,11 @@ const (
 	pauseMax     = 500 * time.Millisecond
 )
 
-// follow keeps the ring at the log's end by one unfiltered consumer, which it makes anew from the last record
-// whenever something is wrong with it. Only a damaged log ends it early.
+// follow keeps the ring at the end of a log that others write to as well, by one unfiltered consumer, which it makes
+// anew from the last record whenever something is wrong with it. Only a damaged log ends it early.
 //
-// Durability: what a consumer has been given stands in the stream's files, and enters the ring when a sync that
-// began after that has ended (show), or was synced by the server before. The messages of an atomic batch are synced
-// together by the server, and a consumer may have them before that; see settle.
+// Durability: what a consumer has been given was synced by the server before. The messages of an atomic batch are synced
+// together, and a consumer may have them before that; see settle.
 func (l *Log) follow(ctx context.Context) {
 	pause := pauseMin
 	for {
@@ -37,8 +35,8 @@ func (l *Log) follow(ctx context.Context) {
 		case ctx.Err() != nil:
 			l.ring.fail(ErrClosed)
 			return
-		case errors.Is(err, ErrIntegrity), errors.Is(err, errNotDurable):
-			l.ring.fail(unavailable(err))
+		case errors.Is(err, ErrIntegrity):
+			l.ring.fail(err)
 			return
 		case l.ring.end() != before:
 			pause = pauseMin
@@ -84,19 +82,12 @@ func (l *Log) consume(ctx context.Context) error {
 		}
 	}()
 
-	arrived, shown := make(chan []slot, tailWaiting), make(chan error, 1)
-	go func() { shown <- l.show(ctx, arrived, messages.Stop) }()
-	err = l.receive(ctx, messages, next, arrived)
-	close(arrived)
-	if failed := <-shown; failed != nil {
-		return failed
-	}
-	return err
+	return l.receive(ctx, messages, next)
 }
 
-// receive passes the stream's messages on, from position next onwards and each batch in one piece, until the
+// receive puts the stream's messages into the ring, from position next onwards and each batch in one piece, until the
 // consumer fails.
-func (l *Log) receive(ctx context.Context, messages jetstream.MessagesContext, next uint64, arrived chan<- []slot) error {
+func (l *Log) receive(ctx context.Context, messages jetstream.MessagesContext, next uint64) error {
 	var batch []slot // held back until its end has come
 	for {
 		m, err := messages.Next()
@@ -119,19 +110,18 @@ func (l *Log) receive(ctx context.Context, messages jetstream.MessagesContext, n
 			return err
 		}
 		next++
-		if !s.more && batch == nil {
-			arrived <- []slot{s}
-			continue
-		}
 		batch = append(batch, s)
 		if s.more {
 			continue
 		}
-		if err := l.settle(ctx, pos); err != nil {
-			return err
+		if len(batch) > 1 {
+			if err := l.settle(ctx, pos); err != nil {
+				return err
+			}
 		}
-		arrived <- batch
-		batch = nil
+		l.reached(pos) // first: nobody sees a position that Last does not know
+		l.ring.push(batch...)
+		batch = batch[:0]
 	}
 }
 

@@ -68,7 +68,7 @@ func Start(t testing.TB) *Instance {
 	if i.JS, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}
-	if i.Log, err = eventlog.Open(ctx, nc, "roster", eventlog.SoleWriter(), eventlog.OnDisk(server)); err != nil {
+	if i.Log, err = eventlog.Open(ctx, nc, "roster", eventlog.OnDisk(server)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(i.Log.Close)
