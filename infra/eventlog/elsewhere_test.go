@@ -93,9 +93,13 @@ type patient struct{ *eventlog.Log }
 
 // Append implements handlers.Log.
 func (p patient) Append(ctx context.Context, ws ...handlers.Write) ([]uint64, error) {
+	const arrived = 5 * time.Second // longer than anything is on its way
+	var since time.Time
 	for adrift := false; ; {
 		positions, err := p.Log.Append(ctx, ws...)
-		adrift = adrift || errors.Is(err, handlers.ErrUnknownOutcome)
+		if errors.Is(err, handlers.ErrUnknownOutcome) {
+			adrift, since = true, time.Now()
+		}
 		switch {
 		case err == nil, ctx.Err() != nil:
 			return positions, err
@@ -113,7 +117,7 @@ func (p patient) Append(ctx context.Context, ws ...handlers.Write) ([]uint64, er
 			return nil, lookErr
 		case positions != nil:
 			return positions, nil
-		case taken:
+		case taken, errors.Is(err, handlers.ErrConflict) && time.Since(since) > arrived:
 			return nil, handlers.ErrConflict
 		}
 	}
