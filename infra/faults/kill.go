@@ -12,6 +12,7 @@ import (
 
 const (
 	killCallers = 16
+	killLeaving = 12
 	mailsAtOnce = 4   // that a mailer is sending
 	killsInOne  = 125 // of one site, before it is judged and another one made
 )
@@ -47,6 +48,7 @@ func killSite(ctx context.Context, l *Lab, name string, rounds int, newSite site
 		return o, err
 	}
 	k := &killing{Site: site, load: site.NewLoad(name, killCallers), chance: l.Rand(name), kills: map[string]int{}}
+	k.load.leaving = killLeaving
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	k.load.Begin(working)

@@ -17,6 +17,7 @@ const (
 	patience   = 20 * time.Second       // of a caller with one answer
 	breath     = 20 * time.Millisecond  // of a caller in a short form: what it writes has to be mailed and judged afterwards
 	retryAfter = 150 * time.Millisecond // of a caller who knows of no other program
+	haste      = 4 * time.Millisecond   // at most, of a caller who leaves while the program works for it
 )
 
 // Load is callers that work with hardly a pause, each on one command at a time, and the recorder of all that they ask and
@@ -31,6 +32,7 @@ type Load struct {
 	stop    context.CancelFunc
 	adjust  func(*Step)   // changes what a caller is about to ask; nil: nothing
 	pause   time.Duration // of a caller between two commands, about
+	leaving int           // one time in so many a caller does not wait for the answer; 0: never
 
 	acknowledged atomic.Int64 // so far
 
@@ -201,6 +203,11 @@ func (w *worker) work(ctx context.Context) {
 }
 
 func (w *worker) send(ctx context.Context, at *place, s *Step) string {
+	if w.leaving > 0 && w.rand.IntN(w.leaving) == 0 {
+		soon, leave := context.WithTimeout(ctx, time.Duration(w.rand.Int64N(int64(haste))))
+		defer leave()
+		ctx = soon
+	}
 	one, err := s.Send(ctx, Client{URL: at.urls[w.n%len(at.urls)], HTTP: w.client})
 	if err != nil {
 		w.trouble(err)
