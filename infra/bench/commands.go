@@ -82,7 +82,7 @@ func (p *portal) typical(ctx context.Context, f *firm) ([]byte, error) {
 // callersOf are the numbers of callers that rows are measured for, and for which part of the time: the ones without a
 // goal are there for the curve.
 func callersOf() []crowding {
-	return []crowding{{1, 0.5}, {4, 0.25}, {16, 0.25}, {64, 1}, {256, 0.25}}
+	return []crowding{{1, 1}, {4, 0.25}, {16, 0.25}, {64, 1}, {256, 0.25}}
 }
 
 type crowding struct {
@@ -126,7 +126,7 @@ func inProcess(ctx context.Context, l *lab) error {
 			if err != nil {
 				return err
 			}
-			sync.share = c.share / 2
+			list[1].share, sync.share = c.share/2, c.share
 			list = append(list, sync)
 		}
 		got, err := l.race(ctx, list...)
