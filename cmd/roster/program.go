@@ -73,8 +73,9 @@ type program struct {
 	operatorKey string
 	operatorID  string
 	keyFile     string
-	clock       atomic.Int64 // nanoseconds by which commands are decided ahead of the clock: those of the flag, but while the demo is made
-	parts       []part       // what runs in the background once it serves
+	clock       atomic.Int64  // nanoseconds by which commands are decided ahead of the clock: those of the flag, but while the demo is made
+	published   func() uint64 // how far this process has brought the feed
+	parts       []part        // what runs in the background once it serves
 	background  sync.WaitGroup
 	stop        context.CancelFunc
 	draining    atomic.Bool

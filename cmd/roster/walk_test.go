@@ -171,6 +171,7 @@ func TestErase(t *testing.T) {
 	ann.post(at+"/invitations", m{"emails": "Eve Canary <eve.canary@northwind.example>", "roles": []string{"viewer"}}).Want(200)
 	r.link("eve.canary@northwind.example", 1)
 	r.until("bob in the list", func() bool { return bytes.Contains(ann.get(at+"/users").Body, []byte("bob.canary")) })
+	r.keepsUp()
 
 	operator := r.as(r.operatorKey())
 	annID := ann.get("/v1/me").JSON()["id"].(string)

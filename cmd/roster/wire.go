@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -160,6 +161,7 @@ func (r readModels) Failed(ctx context.Context, account events.AccountID, invite
 // startFeed makes the publisher of the feed and those who react to it.
 func (p *program) startFeed(context.Context) error {
 	publisher := feed.New(feed.Config{Source: p.log, Opener: p.sealer, Stream: p.feed, Lease: p.lease, PublicURL: p.options.PublicURL, Logger: p.logger})
+	p.published = publisher.Reached
 	p.parts = append(p.parts, part{"feed", publisher.Run}, part{"eraser", p.finishErasures})
 	post, err := p.mailer()
 	if err != nil {
@@ -326,7 +328,7 @@ func (p *program) await(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"archive", "user_list", "invitations", "audit", "accounts"} {
+	for _, name := range readModelNames() {
 		if err := p.models.WaitFor(ctx, name, last); err != nil {
 			p.logger.Warn("serving before the read models are current", "projection", name, "err", err)
 			return nil
@@ -335,11 +337,46 @@ func (p *program) await(ctx context.Context) error {
 	return nil
 }
 
+func readModelNames() []string {
+	return []string{"archive", "user_list", "invitations", "audit", "accounts"}
+}
+
+// lastWithin is how long a scrape of metrics waits for a log elsewhere.
+const lastWithin = 2 * time.Second
+
+// metrics are those of HTTP, and how far the log, the feed and the read models are: their distances are what lags.
+func (p *program) metrics() (*api.Metrics, error) {
+	m := api.NewMetrics()
+	trouble := m.Position("roster_log_position", "Position of the last commit of the log; NaN while the log is away.", func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), lastWithin)
+		defer cancel()
+		last, err := p.log.Last(ctx)
+		if err != nil {
+			return math.NaN()
+		}
+		return float64(last)
+	})
+	trouble = errors.Join(trouble, m.Position("roster_feed_position", "Position up to which this process has published the feed; 0 while another one does.",
+		func() float64 { return float64(p.published()) }))
+	if p.models == nil {
+		return m, trouble
+	}
+	for _, name := range readModelNames() {
+		trouble = errors.Join(trouble, m.Position("roster_projection_position", "Position of the last commit that a read model shows.",
+			func() float64 { return float64(p.models.Position(name)) }, "projection", name))
+	}
+	return m, trouble
+}
+
 // handlers are the main listener's and the health's.
 func (p *program) handlers() (site, health http.Handler, err error) {
+	metrics, err := p.metrics()
+	if err != nil {
+		return nil, nil, err
+	}
 	config := api.Config{App: p.app, Access: p.access, Enroll: p.enroll, Links: p.links(), Eraser: p.erase, Models: p.models,
 		PublicURL: p.options.PublicURL, PortalName: p.options.PortalName, Version: version, Ready: p.ready, Logger: p.logger,
-		Cursor: p.keys.AddressHMAC("\x00cursors\x00"), Metrics: api.NewMetrics()}
+		Cursor: p.keys.AddressHMAC("\x00cursors\x00"), Metrics: metrics}
 	if p.pool != nil {
 		config.Mailed, config.Mails = p.mailed, p.mails
 	}

@@ -15,7 +15,7 @@ import (
 // readyWithin is how long a look at readiness may take.
 const readyWithin = 2 * time.Second
 
-// Metrics counts requests by route and status. No label holds anything of a person's: a route is its pattern.
+// Metrics counts requests by route and status, and shows positions of the log. No label holds anything of a person's: a route is its pattern.
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
@@ -34,8 +34,15 @@ func NewMetrics() *Metrics {
 	return m
 }
 
-// Register adds what other parts count.
-func (m *Metrics) Register(c prometheus.Collector) error { return m.registry.Register(c) }
+// Position adds a position of the log that is asked for at each scrape; of names what it is the position of, where there
+// are several, as a label and its value.
+func (m *Metrics) Position(name, help string, read func() float64, of ...string) error {
+	labels := prometheus.Labels{}
+	for i := 0; i+1 < len(of); i += 2 {
+		labels[of[i]] = of[i+1]
+	}
+	return m.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, read))
+}
 
 // counted counts what passes.
 func (m *Metrics) counted(next http.Handler) http.Handler {
