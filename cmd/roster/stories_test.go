@@ -353,6 +353,8 @@ func subAccounts(s *story) {
 	tablet := s.person("samuel")
 	tablet.enters()
 	sam.goes("/me/security")
+	sam.reads("Chrome on Linux")
+	sam.lacks("Mozilla/5.0")
 	sam.presses("Sign out everywhere else")
 	s.then("SPEC 4.6: it is signed out")
 	tablet.goes("/me")

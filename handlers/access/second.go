@@ -16,6 +16,7 @@ import (
 	"roster/domain"
 	"roster/events"
 	"roster/handlers"
+	"roster/handlers/origin"
 )
 
 // Shown is a factor as it is shown to whoever has to use one.
@@ -73,11 +74,18 @@ func (a *Access) elsewhere(ctx context.Context, user events.UserID, now events.O
 		if errors.Is(err, handlers.ErrErased) {
 			return false, nil
 		}
-		if err != nil || from == now {
+		if err != nil || sameKind(from, now) {
 			return false, err
 		}
 	}
 	return len(live) > 0, nil
+}
+
+// sameKind leaves out versions: nobody is told that a browser has been brought up to date.
+func sameKind(a, b events.OriginInfo) bool {
+	name, system := origin.Browser(a.Device)
+	other, otherSystem := origin.Browser(b.Device)
+	return a.IP == b.IP && name == other && system == otherSystem
 }
 
 func isCode(err error, code domain.Code) bool {

@@ -52,6 +52,9 @@ func TestSignedInElsewhere(t *testing.T) {
 		{"the same again", "Firefox", false},
 		{"another browser", "Safari", true},
 		{"that one again", "Safari", false},
+		{"a third one", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/148.0.0.0 Safari/537.36", true},
+		{"that one brought up to date", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/149.0.0.0 Safari/537.36", false},
+		{"that one on another system", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/149.0.0.0 Safari/537.36", true},
 	} {
 		last := w.last()
 		in("", c.agent)

@@ -13,6 +13,7 @@ import (
 	"roster/events"
 	"roster/handlers"
 	"roster/handlers/mailer/compose"
+	"roster/handlers/origin"
 )
 
 // own are the rows for an event about somebody's own user, or about an address that wants to be one; ok is false for any
@@ -77,7 +78,7 @@ func (m *Mailer) own(ctx context.Context, r Row) (mail Mail, settled string, err
 			if err != nil && !errors.Is(err, handlers.ErrErased) {
 				return mail, "", err
 			}
-			in.IP, in.Device = from.IP, from.Device
+			in.IP, in.Device = from.IP, deviceOf(from.Device)
 		}
 	case MailUnlinked:
 		a, _, err := m.App.Account(ctx, r.Account)
@@ -183,4 +184,12 @@ func (m *Mailer) zoneOf(ctx context.Context, address events.AddressID) (string, 
 	}
 	who, err := m.user(ctx, held.User)
 	return who.Zone, err
+}
+
+func deviceOf(agent string) string {
+	name, system := origin.Browser(agent)
+	if system == "" {
+		return name
+	}
+	return name + " on " + system
 }

@@ -160,11 +160,11 @@ func TestASignInElsewhereIsTold(t *testing.T) {
 	defer p.run(p.mailer(nil))()
 	for _, elsewhere := range []bool{false, true, false} {
 		session := events.SessionID(uuid.Must(uuid.NewV7()))
-		call := handlers.Call{Actor: events.Actor{Type: events.ByUser, ID: grace.String(), Session: session}, Origin: events.OriginInfo{IP: "192.0.2.44", Device: "Lynx/2.9"}}
+		call := handlers.Call{Actor: events.Actor{Type: events.ByUser, ID: grace.String(), Session: session}, Origin: events.OriginInfo{IP: "192.0.2.44", Device: "Mozilla/5.0 (X11; Linux x86_64; rv:148.0) Gecko/20100101 Firefox/148.0"}}
 		if _, err := p.App.Do(t.Context(), call, domain.StartSession{User: grace, Session: session, Password: u.Password, Elsewhere: elsewhere}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	p.Do(p.ByOwner(), domain.ChangeRole{Account: p.Account, User: grace, Grants: []events.Grant{{Roles: []string{domain.Manager}}}}) // a mail behind them
-	says(t, strings.Join(p.mails(2, "grace@guests.example"), ""), "signed in to Harbour Portal with your user on", "* Device: Lynx/2.9", "* Network address: 192.0.2.44")
+	says(t, strings.Join(p.mails(2, "grace@guests.example"), ""), "signed in to Harbour Portal with your user on", "* Device: Firefox on Linux", "* Network address: 192.0.2.44")
 }

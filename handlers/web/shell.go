@@ -16,6 +16,7 @@ import (
 
 	"roster/domain"
 	"roster/events"
+	"roster/handlers/origin"
 )
 
 // account is an account as the API shows it to whoever is signed in, with what they may do there.
@@ -96,6 +97,15 @@ func (p *page) Day(t time.Time) string {
 
 // Time is a moment in the viewer's zone, to the minute.
 func (p *page) Time(t time.Time) string { return p.Day(t) + ", " + t.In(p.Zone).Format("15:04") }
+
+// Device is what a person calls a device, such as Firefox on Linux.
+func (p *page) Device(agent string) string {
+	name, system := origin.Browser(agent)
+	if system == "" {
+		return text(name)
+	}
+	return p.T("security.device", name, system)
+}
 
 // Ago is a moment as people say it, for what is recent.
 func (p *page) Ago(t time.Time) string {

@@ -24,6 +24,7 @@ const (
 	qr         = "rsc.io/qr"
 	prometheus = "github.com/prometheus/client_golang"
 	templ      = "github.com/a-h/templ"
+	userAgent  = "github.com/mileusna/useragent"
 	uuid       = "github.com/google/uuid"
 	webauthn   = "github.com/go-webauthn/webauthn"
 	xCrypto    = "golang.org/x/crypto"
@@ -42,8 +43,8 @@ func table() []row {
 		{pkg: "projections/...", own: []string{"events"}, third: []string{pgx, xText}},
 		{pkg: "handlers", own: []string{"events", "domain"}, third: []string{uuid}},
 		{pkg: "handlers/address", third: []string{xNet}},
-		{pkg: "handlers/origin", own: []string{"events"}},
-		{pkg: "handlers/access", own: []string{"events", "domain", "handlers", "handlers/address"}, third: []string{uuid, qr}},
+		{pkg: "handlers/origin", own: []string{"events"}, third: []string{userAgent}},
+		{pkg: "handlers/access", own: []string{"events", "domain", "handlers", "handlers/address", "handlers/origin"}, third: []string{uuid, qr}},
 		{pkg: "handlers/locale", third: []string{xText}},
 		{pkg: "handlers/enroll", own: []string{"events", "domain", "handlers", "handlers/access", "handlers/address"}, third: []string{uuid}},
 
@@ -53,7 +54,7 @@ func table() []row {
 		{pkg: "handlers/scim/...", own: transport("handlers/scim/..."), third: []string{uuid, xNet}, later: true},
 
 		// Those who react.
-		{pkg: "handlers/mailer", own: []string{"events", "domain", "handlers", "handlers/mailer/..."}},
+		{pkg: "handlers/mailer", own: []string{"events", "domain", "handlers", "handlers/origin", "handlers/mailer/..."}},
 		{pkg: "handlers/mailer/compose"},
 		{pkg: "handlers/eraser", own: []string{"events", "domain", "handlers", "handlers/address"}},
 		{pkg: "handlers/webhooks/...", own: []string{"events", "domain", "handlers", "handlers/webhooks/..."}, later: true},
