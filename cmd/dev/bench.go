@@ -56,16 +56,20 @@ func bench(ctx context.Context, d *dev, args []string) error {
 	if o.Scale, err = measuring.ParseScale(scale); err != nil {
 		return err
 	}
+	commit, err := d.output(ctx, "git", "rev-parse", "--short", "HEAD") // go run does not note it; while it runs another may come
+	if err != nil && record {
+		return fmt.Errorf("the commit to record: %w", err)
+	}
 	stop, err := profileCPU(profile)
 	if err != nil {
 		return err
 	}
 	report, err := measuring.Run(ctx, o)
 	err = errors.Join(err, stop())
-	if commit, unknown := d.output(ctx, "git", "rev-parse", "--short", "HEAD"); unknown == nil && report.Machine.Commit == "" {
-		report.Machine.Commit = commit // go run does not note it
+	if report.Machine.Commit == "" {
+		report.Machine.Commit = commit
 	}
-	if record && len(report.Rows) > 0 {
+	if record && len(report.Rows) > 0 && ctx.Err() == nil { // what was broken off does not take a whole record's place
 		err = errors.Join(err, recordBench(ctx, d, o, report))
 	}
 	switch {
