@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"roster/domain"
 	"roster/events"
 	"roster/projections"
@@ -18,6 +20,9 @@ const historyFirms = 64
 // burst is how many facts are projected at a time when the projection is measured.
 const burst = 1000
 
+// bursts are a turn each: short enough to be many.
+const bursts = 25
+
 // aged is a portal with a history of some length, and its read models.
 type aged struct {
 	*portal
@@ -25,6 +30,7 @@ type aged struct {
 	firms  []firm
 	loader *loader
 	models *projections.Runner
+	pool   *pgxpool.Pool
 }
 
 // aged makes a portal with as many facts behind it, one to a commit as commands write them: a history ten times as
@@ -48,7 +54,7 @@ func (l *lab) aged(ctx context.Context, facts int) (*aged, error) {
 	if err := a.happen(ctx, facts, 1); err != nil {
 		return nil, err
 	}
-	a.models, _, err = l.projected(ctx, p)
+	a.models, a.pool, err = l.projected(ctx, p)
 	return a, err
 }
 
@@ -89,6 +95,11 @@ func history(ctx context.Context, l *lab) error {
 			return err
 		}
 		ages = append(ages, a)
+	}
+	for _, a := range ages {
+		if err := settle(ctx, a.pool); err != nil {
+			return err
+		}
 	}
 	// The projection first: what it is measured with is written past the Apps, which have not looked at these
 	// accounts yet.
@@ -133,7 +144,10 @@ func (l *lab) wantedOf(ages []*aged, what string) bool {
 }
 
 func (l *lab) projectedInTurns(ctx context.Context, ages []*aged) error {
-	rounds, _ := turnsOf(l.o.Seconds)
+	rounds := bursts
+	if l.o.small {
+		rounds = 1
+	}
 	got := make([]outcome, len(ages))
 	for round := -1; round < rounds; round++ {
 		for i := range ages {
@@ -172,7 +186,7 @@ func lengths(scale int) []int {
 }
 
 // trend reports histories beside the shortest. There is none when the median of what a longer one took more, turn by
-// turn, is within what the turns of either differ among themselves.
+// turn, is within what the turns of either differ among themselves, the tenth of them at either end aside.
 func (l *lab) trend(m measure, got []outcome) {
 	short := got[0]
 	l.row(m.row(short.name, short, nil, goal{}))
@@ -183,8 +197,13 @@ func (l *lab) trend(m measure, got []outcome) {
 		}
 		var noise float64
 		for _, o := range []outcome{short, long} {
-			low, high := m.ends(o)
-			noise = max(noise, (high-low)/2/m.of(o))
+			turns := make([]float64, len(o.turns))
+			for i, t := range o.turns {
+				turns[i] = m.turn(t)
+			}
+			slices.Sort(turns)
+			rest := turns[len(turns)/10 : len(turns)-len(turns)/10]
+			noise = max(noise, (rest[len(rest)-1]-rest[0])/2/m.of(o))
 		}
 		var more []float64
 		for i, t := range long.turns {

@@ -48,7 +48,7 @@ func userList(ctx context.Context, l *lab) error {
 		return err
 	}
 	table := pgx.Identifier{r.Serving("user_list"), "entry"}.Sanitize()
-	if _, err := pool.Exec(ctx, "VACUUM (ANALYZE) "+table); err != nil { // the server does it by itself within minutes
+	if err := settle(ctx, pool); err != nil {
 		return err
 	}
 	handler, err := p.api(r)

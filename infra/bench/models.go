@@ -50,6 +50,12 @@ func (l *lab) projected(ctx context.Context, p *portal) (*projections.Runner, *p
 	return r, pool, p.caughtUp(ctx, r)
 }
 
+// settle does at once what the server would do by itself within minutes of a load, beside whatever is measured then.
+func settle(ctx context.Context, pool *pgxpool.Pool) error {
+	_, err := pool.Exec(ctx, "VACUUM (ANALYZE)")
+	return err
+}
+
 // caughtUp waits until every read model has all that the log has.
 func (p *portal) caughtUp(ctx context.Context, r *projections.Runner) error {
 	last, err := p.log.Last(ctx)

@@ -53,7 +53,7 @@ func pagesShown(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	if _, err := pool.Exec(ctx, "VACUUM (ANALYZE)"); err != nil { // the server does it by itself within minutes
+	if err := settle(ctx, pool); err != nil {
 		return err
 	}
 	api, err := p.api(models)
