@@ -128,13 +128,25 @@ func history(ctx context.Context, l *lab) error {
 		}
 		var list []contestant
 		for _, a := range ages {
-			list = append(list, what.of(a, fmt.Sprintf("history/%s/%s", a.name, what.name)))
+			c := what.of(a, fmt.Sprintf("history/%s/%s", a.name, what.name))
+			c.ready = func(ctx context.Context) error { return allCaughtUp(ctx, ages) }
+			list = append(list, c)
 		}
 		got, err := l.race(ctx, list...)
 		if err != nil {
 			return err
 		}
 		l.trend(what.m, got)
+	}
+	return nil
+}
+
+// allCaughtUp waits until no read models work any more.
+func allCaughtUp(ctx context.Context, ages []*aged) error {
+	for _, a := range ages {
+		if err := a.caughtUp(ctx, a.models); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -15,7 +15,8 @@ type contestant struct {
 	name    string
 	callers int
 	op      func(ctx context.Context, caller int) error
-	share   float64 // of the time of a turn; 0 is 1
+	share   float64                         // of the time of a turn; 0 is 1
+	ready   func(ctx context.Context) error // before a turn: waits for what whoever was before has left to do; nil: nothing
 }
 
 // outcome is what a contestant did.
@@ -90,9 +91,14 @@ func (l *lab) race(ctx context.Context, list ...contestant) ([]outcome, error) {
 	return outcomes, nil
 }
 
-// turn runs the contestant's callers for a while. The garbage of whoever was before is collected first: nobody pays
-// for another's.
+// turn runs the contestant's callers for a while. What whoever was before has left to do is done first, and the garbage
+// collected: nobody pays for another's.
 func (c contestant) turn(ctx context.Context, lasts time.Duration) (*spread, int64, time.Duration, error) {
+	if c.ready != nil {
+		if err := c.ready(ctx); err != nil {
+			return nil, 0, 0, err
+		}
+	}
 	runtime.GC()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
