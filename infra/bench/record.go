@@ -129,5 +129,5 @@ func (r Report) Missed() []string {
 		}
 	}
 	slices.Sort(names)
-	return slices.CompactFunc(names, func(a, b string) bool { return strings.HasPrefix(b, a+"/") })
+	return slices.CompactFunc(names, func(name, before string) bool { return strings.HasPrefix(name, before+"/") })
 }
